@@ -1,0 +1,1 @@
+"""When: schedules, fixed inputs, and the reasons for the numbers."""

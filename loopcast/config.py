@@ -1,0 +1,386 @@
+"""What a person decides: the frozen `Problem` that a YAML in `configs/` becomes, and the frozen `Settings` of a machine.
+
+A problem says what is forecast and what counts as good; it is the same on a laptop and on a cluster.
+Settings say where things are kept; they come from the environment (prefix `LOOPCAST_`) and never from a YAML.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pandas as pd
+import yaml
+from pandas.tseries.frequencies import to_offset
+from pandas.tseries.offsets import BusinessDay
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from loopcast.errors import ProblemError
+
+REQUIRED_QUANTILES = (0.025, 0.1, 0.5, 0.9, 0.975)
+"""The median and the ends of the 80 % and 95 % intervals, which the gate and the reports read."""
+
+Calendar = Literal["hour", "day_of_week", "month", "week_of_quarter"]
+PositiveInt = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suggest_keys(cls, data: Any) -> Any:
+        """Name the key that was probably meant, which pydantic's own message does not."""
+        if isinstance(data, dict):
+            for key in data.keys() - cls.model_fields.keys():
+                near = difflib.get_close_matches(str(key), cls.model_fields, n=1)
+                hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(cls.model_fields)}"
+                raise ValueError(f"`{key}` is not a key here; {hint}")
+        return data
+
+
+class Source(_Frozen):
+    """Where the rows lie: `sample://NAME`, a CSV or Parquet path or fsspec URL, or a `postgresql://` URL with a query."""
+
+    uri: str
+    query: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        is_database = self.uri.startswith(("postgresql://", "postgres://"))
+        if is_database and not self.query:
+            raise ValueError("a postgresql:// source needs `query`, the SELECT that returns the rows")
+        if self.query and not is_database:
+            raise ValueError("`query` is for a postgresql:// source; remove it")
+        return self
+
+
+class Ohlc(_Frozen):
+    """Columns of a step's first, highest, lowest and last value, from which a variance proxy is made."""
+
+    open: str
+    high: str
+    low: str
+    close: str
+
+
+class Covariate(_Frozen):
+    """A column that is known up to the origin and shown to the network as a rolling z-score."""
+
+    column: str
+    transform: Literal["none", "log"] = "none"
+
+
+class Columns(_Frozen):
+    """Which column of the source is what; `series_id` may be left out when there is one series."""
+
+    timestamp: str
+    target: str
+    series_id: str | None = None
+    ohlc: Ohlc | None = None
+    covariates: tuple[Covariate, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every source column that is read, once each."""
+        ohlc = tuple(self.ohlc.model_dump().values()) if self.ohlc else ()
+        ids = (self.series_id,) if self.series_id else ()
+        return tuple(dict.fromkeys((*ids, self.timestamp, self.target, *ohlc, *(c.column for c in self.covariates))))
+
+
+class Quality(_Frozen):
+    """What data may look like before it is refused."""
+
+    max_refused_ratio: Share = 0.01
+    """Share of rows that may go to quarantine before the run fails."""
+    min_rows: PositiveInt = 300
+    """Rows a series needs: a year of trading days and the warm-up of the features."""
+    fill_steps: Annotated[int, Field(ge=0)] | None = None
+    """Longest run of missing steps that is filled with the last value (never an origin, never a target). Default: 4, 0 for business days."""
+    bridge_steps: Annotated[int, Field(ge=0)] | None = None
+    """Longest run of missing steps across which rows count as neighbours (holidays). Default: 0, 10 for business days. Longer runs cut the series."""
+    suspected_split: Literal["refuse", "accept"] = "refuse"
+    """What to do with a jump of the log target that looks like a share split which nobody adjusted."""
+
+
+class Features(_Frozen):
+    """What the network sees, all of it known at the origin."""
+
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.94
+    """Weight of yesterday in the exponentially weighted variance (RiskMetrics, daily)."""
+    scales: Annotated[tuple[PositiveInt, ...], Field(min_length=2)] = (1, 5, 22, 66)
+    """Windows, in steps, of the log-variance features: a day, a week, a month and a quarter of trading."""
+    calendar: tuple[Calendar, ...] = ()
+    """Known-future calendar positions of the target steps."""
+
+    @field_validator("scales")
+    @classmethod
+    def _ascend(cls, scales: tuple[int, ...]) -> tuple[int, ...]:
+        if list(scales) != sorted(set(scales)):
+            raise ValueError(f"`scales` must ascend without repeats, found {list(scales)}")
+        return scales
+
+
+class Network(_Frozen):
+    """Shape of the residual quantile LSTM."""
+
+    hidden_size: PositiveInt = 16
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    moves_center: bool = False
+    """Whether the network may shift the median. Off for returns, where it only adds noise; on for autocorrelated series."""
+    context_length: PositiveInt = 84
+    """Rows before and including the origin that the network reads when it answers."""
+    burn_in_length: PositiveInt = 40
+    """Rows at the head of a training chunk that warm the state and carry no loss."""
+    chunk_length: PositiveInt = 128
+    """Rows of a training chunk; every row behind the burn-in is an origin."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.burn_in_length < self.context_length <= self.chunk_length:
+            raise ValueError(
+                f"needs burn_in_length < context_length <= chunk_length, found "
+                f"{self.burn_in_length}, {self.context_length}, {self.chunk_length}"
+            )
+        return self
+
+
+class Training(_Frozen):
+    """How the network is fitted."""
+
+    n_seeds: PositiveInt = 5
+    """Networks whose outputs are averaged; five halve the seed-to-seed spread of the skill."""
+    first_seed: Annotated[int, Field(ge=0)] = 0
+    max_epochs: PositiveInt = 80
+    patience_epochs: PositiveInt = 15
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    batch_chunks: PositiveInt = 32
+    validation_steps: PositiveInt = 250
+    """Last steps before the present (or a fold's test block): early stopping and conformal calibration."""
+
+
+class Backtest(_Frozen):
+    """The walk forward that judges every candidate."""
+
+    start: date | None = None
+    """First test origin; default: half-way through the calendar of the forecast series."""
+    refit_steps: PositiveInt = 127
+    """Steps that a fit stays in service before the next fold; half a year of trading days."""
+    min_history_steps: PositiveInt = 250
+    """Rows that a series needs before a fold to be scored in it."""
+    garch_simulations: PositiveInt = 2000
+    """Simulated paths for each origin of the GARCH baseline."""
+
+
+class Gate(_Frozen):
+    """When a challenger may become champion."""
+
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Level of the one-sided Diebold-Mariano test against the champion."""
+    naive_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.10
+    """Level of the test against the naive baselines, for any challenger."""
+    margin: Share = 0.005
+    """Relative loss by which a challenger may be worse when the champion is stale or miscalibrated."""
+    coverage_tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.03
+    """Allowed distance of the 80 % interval's coverage from nominal; half of it for the 95 % interval."""
+    min_dates: PositiveInt = 120
+    """Common out-of-sample dates below which nothing is promoted."""
+    stale_after_days: PositiveInt = 90
+    """Age of the champion's data, against the challenger's, from which not-worse is good enough."""
+
+
+class Tuning(_Frozen):
+    """The optional search for better training settings."""
+
+    n_trials: PositiveInt = 16
+    n_workers: PositiveInt = 2
+    n_seeds: PositiveInt = 2
+    """Networks averaged in a trial; fewer than in training, for speed."""
+    hidden_sizes: tuple[PositiveInt, ...] = (8, 16, 32)
+    learning_rates: tuple[float, float] = (1e-3, 1e-2)
+    weight_decays: tuple[float, float] = (1e-3, 1e-1)
+    dropouts: tuple[float, float] = (0.0, 0.4)
+
+
+class Problem(_Frozen):
+    """One forecasting problem: data, features, network, evidence and gate."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    """Names everything that is stored: model, experiment, rows."""
+    title: str
+    unit: str
+    """Unit of the target, for axes and answers."""
+    source: Source
+    columns: Columns
+    time_zone: str = "UTC"
+    """Zone of timestamps without an offset, and of the calendar."""
+    frequency: str
+    """Step of the series, a pandas offset alias such as `B`, `D`, `h`, `15min`, `MS`."""
+    aggregate: Literal["none", "mean", "last", "sum"] = "none"
+    """How several source rows within one step become one."""
+    transform: Literal["none", "log"] = "none"
+    horizon: Annotated[int, Field(ge=1, le=366)] = 5
+    quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (
+        0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975,
+    )  # fmt: skip
+    forecast_series: tuple[str, ...] = ()
+    """Series that are forecast; the others are pooled in training. Empty: all."""
+    quality: Quality = Quality()
+    features: Features = Features()
+    network: Network = Network()
+    training: Training = Training()
+    backtest: Backtest = Backtest()
+    gate: Gate = Gate()
+    tuning: Tuning = Tuning()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as exc:
+            raise ValueError(f"`{name}` is not a time zone; needs an IANA name such as Europe/Zurich") from exc
+        return name
+
+    @field_validator("frequency")
+    @classmethod
+    def _known_frequency(cls, alias: str) -> str:
+        try:
+            offset = to_offset(alias)
+        except ValueError as exc:
+            raise ValueError(f"`{alias}` is not a frequency; needs a pandas alias such as B, D, h, 15min") from exc
+        if offset is None or offset.n < 1:
+            raise ValueError(f"`{alias}` does not step forward; needs a pandas alias such as B, D, h, 15min")
+        return alias
+
+    @field_validator("quantiles")
+    @classmethod
+    def _usable_quantiles(cls, quantiles: tuple[float, ...]) -> tuple[float, ...]:
+        if list(quantiles) != sorted(set(quantiles)):
+            raise ValueError("`quantiles` must ascend without repeats")
+        if any(abs(a + b - 1) > 1e-9 for a, b in zip(quantiles, reversed(quantiles), strict=True)):
+            raise ValueError("`quantiles` must be symmetric around 0.5, so that each lower one closes an interval")
+        if missing := [q for q in REQUIRED_QUANTILES if q not in quantiles]:
+            raise ValueError(f"`quantiles` lacks {missing}, which the 80 % and 95 % intervals need")
+        return quantiles
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        longest = self.features.scales[-1]
+        if self.quality.min_rows <= longest + self.horizon:
+            raise ValueError(
+                f"a horizon of {self.horizon} steps and features over {longest} steps leave no origin in a series of "
+                f"quality.min_rows = {self.quality.min_rows}; shorten the horizon or raise min_rows"
+            )
+        if self.training.validation_steps <= self.horizon:
+            raise ValueError(
+                f"training.validation_steps = {self.training.validation_steps} must exceed the horizon of {self.horizon}"
+            )
+        if self.columns.ohlc and self.transform != "log":
+            raise ValueError("columns.ohlc makes a variance of log prices; it needs `transform: log`")
+        return self
+
+    @property
+    def offset(self) -> pd.DateOffset:
+        """The step as a pandas offset."""
+        return to_offset(self.frequency)  # type: ignore[return-value]  # validated: never None
+
+    @property
+    def has_business_steps(self) -> bool:
+        """Whether steps are business days, of which holidays are missing by nature."""
+        return isinstance(self.offset, BusinessDay)
+
+    @property
+    def fill_steps(self) -> int:
+        """Longest run of missing steps that is filled, in steps."""
+        return _default(self.quality.fill_steps, 0 if self.has_business_steps else 4)
+
+    @property
+    def bridge_steps(self) -> int:
+        """Longest run of missing steps across which rows are neighbours, in steps."""
+        return _default(self.quality.bridge_steps, 10 if self.has_business_steps else 0)
+
+    def is_forecast(self, series_id: str) -> bool:
+        """Whether the series is one that is forecast, and not only pooled in training."""
+        return not self.forecast_series or series_id in self.forecast_series
+
+
+def _default(value: int | None, otherwise: int) -> int:
+    return otherwise if value is None else value
+
+
+class Settings(BaseSettings):
+    """Where this machine keeps things; built once at an entry point and passed down."""
+
+    model_config = SettingsConfigDict(env_prefix="LOOPCAST_", frozen=True, extra="ignore")
+
+    home: Path = Path(".loopcast")
+    """Work folder of everything that a local run writes."""
+    database_url: str | None = None
+    """PostgreSQL server; without it an embedded one runs under `home`."""
+    artifacts_url: str | None = None
+    """Folder or bucket (any fsspec URL) for snapshots and models; default: `home`/artifacts."""
+    tracking_uri: str | None = Field(
+        default=None, validation_alias=AliasChoices("LOOPCAST_TRACKING_URI", "MLFLOW_TRACKING_URI")
+    )
+    """MLflow server; without it MLflow runs on the same PostgreSQL, with no server."""
+    actor: str | None = None
+    """Who is written beside a decision; default: the Flyte execution, else the user of the machine."""
+    seed_processes: PositiveInt = 2
+    """Processes that train seeds side by side; one thread each, so at most the machine's cores."""
+
+    @cached_property
+    def home_path(self) -> Path:
+        """The work folder, absolute."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def artifacts(self) -> str:
+        """The artifact store's root: a folder's absolute path or a URL."""
+        return self.artifacts_url or str(self.home_path / "artifacts")
+
+
+def load_problem(path: str | Path) -> Problem:
+    """Return the problem that a YAML describes.
+
+    Raises:
+        ProblemError: The file is missing, is no YAML mapping, or asks for something that cannot be.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ProblemError(f"{path}: no such file; give the path of a problem's YAML, such as configs/google.yaml")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise ProblemError(f"{path}: not a YAML file: {' '.join(str(exc).split())}") from exc
+    if not isinstance(data, dict):
+        raise ProblemError(
+            f"{path}: found {type(data).__name__}, needs a mapping of keys such as name, source, columns"
+        )
+    try:
+        return Problem.model_validate(data)
+    except ValidationError as exc:
+        raise ProblemError(f"{path}: {'; '.join(_sentences(exc))}") from exc
+
+
+def _sentences(exc: ValidationError) -> Iterator[str]:
+    for error in exc.errors(include_url=False):
+        where = ".".join(str(part) for part in error["loc"])
+        what = re.sub(r"^Value error, ", "", error["msg"])
+        found = "" if error["type"] in {"value_error", "missing"} else f", found {error['input']!r}"
+        yield f"{where}: {what}{found}" if where else what

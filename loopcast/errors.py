@@ -1,0 +1,25 @@
+"""The one family of errors that Loopcast raises on purpose: what was found, what is needed, the next step."""
+
+
+class LoopcastError(Exception):
+    """Something a person can put right; its message is written for that person."""
+
+
+class ProblemError(LoopcastError):
+    """A problem's YAML asks for something that cannot be."""
+
+
+class SourceError(LoopcastError):
+    """The data that a problem names cannot be read, or has other columns than the problem says."""
+
+
+class DataRefusedError(LoopcastError):
+    """Too much of the data breaks its contract; the refused rows are kept in the quarantine table."""
+
+
+class StoreError(LoopcastError):
+    """A store (database, artifacts, registry) is unreachable, of another version, or holds changed bytes."""
+
+
+class ReproductionError(LoopcastError):
+    """A model version cannot be rebuilt bit for bit here; the message names the difference."""

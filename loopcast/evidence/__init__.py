@@ -1,0 +1,1 @@
+"""Is it good, is it better: metrics, walk-forward backtest, gate and report."""

@@ -1,0 +1,1 @@
+"""The outside world behind small interfaces; the only place that imports mlflow, evidently or psycopg."""

@@ -1,0 +1,1 @@
+"""In which order: one workflow a file, wiring only."""
