@@ -5,18 +5,20 @@ Settings say where things are kept; they come from the environment (prefix `LOOP
 """
 
 import difflib
+import itertools
 import re
-from collections.abc import Iterator
-from datetime import date
+import warnings
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
 import yaml
 from pandas.tseries.frequencies import to_offset
-from pandas.tseries.offsets import BusinessDay
+from pandas.tseries.offsets import BusinessDay, BusinessHour, Day, Tick
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -29,9 +31,14 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from loopcast.errors import ProblemError
+from loopcast.mistakes import describe_mistakes
 
 REQUIRED_QUANTILES = (0.025, 0.1, 0.5, 0.9, 0.975)
 """The median and the ends of the 80 % and 95 % intervals, which the gate and the reports read."""
+
+DAY_NS: Final = 86_400_000_000_000
+EPOCH_UNITS: Final[dict[str, Literal["s", "ms"]]] = {"epoch_s": "s", "epoch_ms": "ms"}
+"""Formats of a timestamp that is a number: seconds or milliseconds since 1970, UTC."""
 
 Calendar = Literal["hour", "day_of_week", "month", "week_of_quarter"]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -46,7 +53,7 @@ class _Frozen(BaseModel):
     def _suggest_keys(cls, data: Any) -> Any:
         """Name the key that was probably meant, which pydantic's own message does not."""
         if isinstance(data, dict):
-            for key in data.keys() - cls.model_fields.keys():
+            for key in (key for key in data if key not in cls.model_fields):
                 near = difflib.get_close_matches(str(key), cls.model_fields, n=1)
                 hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(cls.model_fields)}"
                 raise ValueError(f"`{key}` is not a key here; {hint}")
@@ -56,15 +63,26 @@ class _Frozen(BaseModel):
 class Source(_Frozen):
     """Where the rows lie: `sample://NAME`, a CSV or Parquet path or fsspec URL, or a `postgresql://` URL with a query."""
 
-    uri: str
+    uri: Annotated[str, Field(min_length=1)]
     query: str | None = None
+    decimal: Literal[".", ","] = "."
+    """Decimal mark of a CSV's numbers."""
+
+    @property
+    def is_database(self) -> bool:
+        """Whether the rows come from a query."""
+        return self.uri.startswith(("postgresql://", "postgresql+psycopg://", "postgres://"))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        is_database = self.uri.startswith(("postgresql://", "postgres://"))
-        if is_database and not self.query:
+        if re.search(r"//[^/@]*:[^/@]+@|^postgres[^/]*//[^/@]*:[^@]+@|[?&]password=", self.uri):
+            raise ValueError(
+                "`uri` holds a password, which would be stored with every model; remove it and give it through "
+                "the environment: PGPASSWORD or ~/.pgpass, or the storage's own variables"
+            )
+        if self.is_database and not self.query:
             raise ValueError("a postgresql:// source needs `query`, the SELECT that returns the rows")
-        if self.query and not is_database:
+        if self.query and not self.is_database:
             raise ValueError("`query` is for a postgresql:// source; remove it")
         return self
 
@@ -93,6 +111,27 @@ class Columns(_Frozen):
     series_id: str | None = None
     ohlc: Ohlc | None = None
     covariates: tuple[Covariate, ...] = ()
+    timestamp_format: str | None = None
+    """How text becomes a time: a strptime pattern such as `%d/%m/%Y`, or `epoch_s` or `epoch_ms`. Default: ISO 8601."""
+
+    @field_validator("timestamp_format")
+    @classmethod
+    def _usable_format(cls, pattern: str | None) -> str | None:
+        if pattern is None or pattern in EPOCH_UNITS:
+            return pattern
+        day = datetime(2001, 1, 1, tzinfo=UTC)
+        with suppress(ValueError):
+            if datetime.strptime(day.strftime(pattern), pattern).date() == day.date():  # noqa: DTZ007  # a date only
+                return pattern
+        raise ValueError(f"found `{pattern}`, needs a pattern such as %d/%m/%Y %H:%M, or epoch_s or epoch_ms")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        roles = {"timestamp": self.timestamp, "target": self.target, "series_id": self.series_id}
+        for (role, column), (other, taken) in itertools.combinations(roles.items(), 2):
+            if column == taken:
+                raise ValueError(f"`{column}` is named as both {role} and {other}; each needs a column of its own")
+        return self
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,7 +170,7 @@ class Features(_Frozen):
     @classmethod
     def _ascend(cls, scales: tuple[int, ...]) -> tuple[int, ...]:
         if list(scales) != sorted(set(scales)):
-            raise ValueError(f"`scales` must ascend without repeats, found {list(scales)}")
+            raise ValueError(f"found {list(scales)}, needs windows that ascend without repeats")
         return scales
 
 
@@ -177,12 +216,14 @@ class Training(_Frozen):
 class Backtest(_Frozen):
     """The walk forward that judges every candidate."""
 
-    start: date | None = None
-    """First test origin; default: half-way through the calendar of the forecast series."""
+    initial_steps: PositiveInt | None = None
+    """Steps of the forecast series before the first tested block. Default: half of them."""
     refit_steps: PositiveInt = 127
     """Steps that a fit stays in service before the next fold; half a year of trading days."""
     min_history_steps: PositiveInt = 250
     """Rows that a series needs before a fold to be scored in it."""
+    max_origins: PositiveInt = 100_000
+    """Origins scored; of a larger panel every n-th time is taken, so that memory stays below a gigabyte."""
     garch_simulations: PositiveInt = 2000
     """Simulated paths for each origin of the GARCH baseline."""
 
@@ -191,7 +232,7 @@ class Gate(_Frozen):
     """When a challenger may become champion."""
 
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    """Level of the one-sided Diebold-Mariano test against the champion."""
+    """Level of the one-sided Diebold-Mariano test against the champion; in simulation 7 % of equally good ones pass."""
     naive_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.10
     """Level of the test against the naive baselines, for any challenger."""
     margin: Share = 0.005
@@ -199,7 +240,7 @@ class Gate(_Frozen):
     coverage_tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.03
     """Allowed distance of the 80 % interval's coverage from nominal; half of it for the 95 % interval."""
     min_dates: PositiveInt = 120
-    """Common out-of-sample dates below which nothing is promoted."""
+    """Common out-of-sample dates below which nothing is promoted: fewer hardly tell autocorrelation from skill."""
     stale_after_days: PositiveInt = 90
     """Age of the champion's data, against the challenger's, from which not-worse is good enough."""
 
@@ -207,8 +248,6 @@ class Gate(_Frozen):
 class Tuning(_Frozen):
     """The optional search for better training settings."""
 
-    n_trials: PositiveInt = 16
-    n_workers: PositiveInt = 2
     n_seeds: PositiveInt = 2
     """Networks averaged in a trial; fewer than in training, for speed."""
     hidden_sizes: tuple[PositiveInt, ...] = (8, 16, 32)
@@ -220,7 +259,7 @@ class Tuning(_Frozen):
 class Problem(_Frozen):
     """One forecasting problem: data, features, network, evidence and gate."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    name: str
     """Names everything that is stored: model, experiment, rows."""
     title: str
     unit: str
@@ -248,6 +287,13 @@ class Problem(_Frozen):
     gate: Gate = Gate()
     tuning: Tuning = Tuning()
 
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
+            raise ValueError(f"found `{name}`, needs at most 40 lower-case letters, digits and _, the first a letter")
+        return name
+
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
@@ -261,22 +307,33 @@ class Problem(_Frozen):
     @classmethod
     def _known_frequency(cls, alias: str) -> str:
         try:
-            offset = to_offset(alias)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", FutureWarning)
+                offset = to_offset(alias)
+        except FutureWarning as exc:
+            raise ValueError(str(exc).removesuffix(".")) from exc
         except ValueError as exc:
             raise ValueError(f"`{alias}` is not a frequency; needs a pandas alias such as B, D, h, 15min") from exc
         if offset is None or offset.n < 1:
             raise ValueError(f"`{alias}` does not step forward; needs a pandas alias such as B, D, h, 15min")
+        if isinstance(offset, Tick) and not isinstance(offset, Day):
+            if offset.nanos % 1_000 or offset.nanos >= DAY_NS or DAY_NS % offset.nanos:
+                raise ValueError(f"`{alias}` does not divide a day; needs a step such as 15min, h, 6h, or D for a day")
+        elif offset.n > 1 or isinstance(offset, BusinessHour):
+            raise ValueError(f"`{alias}` has no fixed grid of dates; needs single steps such as B, D, W-MON, MS, QS")
         return alias
 
     @field_validator("quantiles")
     @classmethod
     def _usable_quantiles(cls, quantiles: tuple[float, ...]) -> tuple[float, ...]:
         if list(quantiles) != sorted(set(quantiles)):
-            raise ValueError("`quantiles` must ascend without repeats")
+            raise ValueError(f"found {list(quantiles)}, needs levels that ascend without repeats")
         if any(abs(a + b - 1) > 1e-9 for a, b in zip(quantiles, reversed(quantiles), strict=True)):
-            raise ValueError("`quantiles` must be symmetric around 0.5, so that each lower one closes an interval")
+            raise ValueError(
+                f"found {list(quantiles)}, needs pairs q and 1 - q, so that each lower one opens an interval"
+            )
         if missing := [q for q in REQUIRED_QUANTILES if q not in quantiles]:
-            raise ValueError(f"`quantiles` lacks {missing}, which the 80 % and 95 % intervals need")
+            raise ValueError(f"{missing} are missing, which the 80 % and 95 % intervals need; add them")
         return quantiles
 
     @model_validator(mode="after")
@@ -293,6 +350,8 @@ class Problem(_Frozen):
             )
         if self.columns.ohlc and self.transform != "log":
             raise ValueError("columns.ohlc makes a variance of log prices; it needs `transform: log`")
+        if self.columns.ohlc and self.aggregate in {"mean", "sum"}:
+            raise ValueError(f"columns.ohlc belongs to closing prices; found aggregate: {self.aggregate}, needs last")
         return self
 
     @property
@@ -341,6 +400,8 @@ class Settings(BaseSettings):
     """MLflow server; without it MLflow runs on the same PostgreSQL, with no server."""
     actor: str | None = None
     """Who is written beside a decision; default: the Flyte execution, else the user of the machine."""
+    git_commit: str | None = None
+    """Commit of the code where there is no checkout, as in an image; default: what git says."""
     seed_processes: PositiveInt = 2
     """Processes that train seeds side by side; one thread each, so at most the machine's cores."""
 
@@ -375,12 +436,4 @@ def load_problem(path: str | Path) -> Problem:
     try:
         return Problem.model_validate(data)
     except ValidationError as exc:
-        raise ProblemError(f"{path}: {'; '.join(_sentences(exc))}") from exc
-
-
-def _sentences(exc: ValidationError) -> Iterator[str]:
-    for error in exc.errors(include_url=False):
-        where = ".".join(str(part) for part in error["loc"])
-        what = re.sub(r"^Value error, ", "", error["msg"])
-        found = "" if error["type"] in {"value_error", "missing"} else f", found {error['input']!r}"
-        yield f"{where}: {what}{found}" if where else what
+        raise ProblemError(f"{path}: {'; '.join(describe_mistakes(exc))}") from exc
