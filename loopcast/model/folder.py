@@ -1,0 +1,69 @@
+"""How a forecaster is written to a folder and read back, without pickle: arrays in safetensors, the rest in JSON."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from loopcast.config import Problem
+from loopcast.errors import StoreError
+from loopcast.model.baselines import Ewma, Har, HistoricalSimulation, RandomWalk
+from loopcast.model.forecaster import Candidate, Forecaster
+from loopcast.model.garch import GarchT
+from loopcast.model.residual import Linear, Lstm
+
+FORMAT: Final = 1
+"""Of a forecaster's folder; raised when older code could not read a newer folder."""
+
+FORECASTERS: Final[dict[Candidate, type[Forecaster]]] = {
+    cls.candidate: cls for cls in (RandomWalk, HistoricalSimulation, Ewma, GarchT, Har, Linear, Lstm)
+}
+
+
+def save_forecaster(forecaster: Forecaster, problem: Problem, folder: Path) -> str:
+    """Write a forecaster and its problem into the folder and return the SHA-256 of what was fitted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    values, arrays = forecaster.state()
+    arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+    digest = _digest(values, arrays)
+    save_file(arrays, folder / "weights.safetensors")
+    content = {
+        "format": FORMAT,
+        "candidate": forecaster.candidate.value,
+        "weights_sha256": digest,
+        "values": values,
+        "problem": problem.model_dump(mode="json"),
+    }
+    (folder / "forecaster.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return digest
+
+
+def load_forecaster(folder: Path) -> tuple[Forecaster, Problem]:
+    """Return the forecaster and its problem that `save_forecaster` wrote.
+
+    Raises:
+        StoreError: The folder is of a newer format, or its weights are not those that were saved.
+    """
+    content = json.loads((folder / "forecaster.json").read_text(encoding="utf-8"))
+    if content["format"] > FORMAT:
+        raise StoreError(f"{folder}: model format {content['format']}, needs at most {FORMAT}; upgrade loopcast")
+    arrays = load_file(folder / "weights.safetensors")
+    digest = _digest(content["values"], arrays)
+    if digest != content["weights_sha256"]:
+        raise StoreError(
+            f"{folder}: weights hash to {digest[:12]}, needs {content['weights_sha256'][:12]}; fetch the model again"
+        )
+    problem = Problem.model_validate(content["problem"])
+    return FORECASTERS[Candidate(content["candidate"])].from_state(content["values"], arrays, problem), problem
+
+
+def _digest(values: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> str:
+    """SHA-256 over values and arrays, independent of the file that holds them."""
+    sha = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
+    for name, value in sorted(arrays.items()):
+        sha.update(f"{name}{value.dtype}{value.shape}".encode())
+        sha.update(np.ascontiguousarray(value).tobytes())
+    return sha.hexdigest()

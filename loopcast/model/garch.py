@@ -1,0 +1,107 @@
+"""GARCH(1,1) with Student-t shocks, the econometric rival: fitted for each series by `arch`, simulated here."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final, Self
+
+import numpy as np
+from scipy.signal import lfilter
+
+from loopcast.config import Problem
+from loopcast.features import VARIANCE_FLOOR, Design
+from loopcast.model.baselines import _Fitted
+from loopcast.model.forecaster import Candidate
+from loopcast.model.split import Split
+from loopcast.typing import Floats, Ints
+
+MIN_FIT_STEPS: Final = 100
+"""Changes below which a series takes the pooled parameters: five parameters need about twenty each."""
+BLOCK_ROWS: Final = 512
+"""Origins simulated at once: 512 x 2000 paths are 8 MB."""
+
+
+@dataclass(frozen=True)
+class GarchT(_Fitted):
+    """Quantiles of simulated paths, with the same draws for every origin: a forecast does not depend on its neighbours.
+
+    Source: Bollerslev (1987); the `arch` package for the likelihood.
+    """
+
+    candidate: ClassVar = Candidate.GARCH_T
+    parameters: dict[str, list[float]]
+    """By series: mean, omega, alpha, beta of changes in units of `unit`, degrees of freedom."""
+    units: dict[str, float]
+    """By series: standard deviation of the changes fitted on, in the level's unit."""
+    n_paths: int
+    levels: Floats
+
+    @classmethod
+    def fit(cls, design: Design, split: Split, problem: Problem) -> Self:
+        """As `Forecaster.fit`."""
+        until = design.timestamp_utc[split.fit].max()
+        parameters, units = {}, {}
+        for code, name in enumerate(design.series_ids):
+            is_past = (design.series == code) & (design.timestamp_utc <= until) & (design.position > 0)
+            changes = design.change[is_past]
+            unit = float(changes.std()) if len(changes) else 0.0
+            if len(changes) >= MIN_FIT_STEPS and unit > VARIANCE_FLOOR**0.5:
+                parameters[name], units[name] = fit_garch(changes / unit), unit
+        return cls(parameters, units, problem.backtest.garch_simulations, np.asarray(problem.quantiles))
+
+    def quantiles(self, design: Design, rows: Ints) -> Floats:
+        """As `Forecaster.quantiles`; a series without parameters takes the median ones and its own deviation."""
+        result = np.empty((len(rows), design.horizon, len(self.levels)))
+        for code in np.unique(design.series[rows]):
+            chosen = np.flatnonzero(design.series[rows] == code)
+            name = design.series_ids[code]
+            own = design.change[(design.series == code) & (design.position > 0)]
+            parameters = self.parameters.get(name) or np.median([*self.parameters.values()] or [IID], axis=0).tolist()
+            unit = self.units.get(name) or max(float(own[:MIN_FIT_STEPS].std()), VARIANCE_FLOOR**0.5)
+            variance = np.empty_like(design.level)
+            for first, last in design.segments[design.series[design.segments[:, 0]] == code]:
+                variance[first : last + 1] = filter_variance(design.change[first : last + 1] / unit, parameters)
+            draws = _draws(self.n_paths, design.horizon, parameters[4])
+            for block in np.array_split(chosen, -(-len(chosen) // BLOCK_ROWS)):
+                paths = _simulate(variance[rows[block]], parameters, draws)
+                result[block] = unit * np.moveaxis(np.quantile(paths, self.levels, axis=1), 0, -1)
+        return result
+
+
+IID: Final = [0.0, 1.0, 0.0, 0.0, 8.0]
+"""Parameters of independent shocks, for a panel in which no series was long enough to fit."""
+
+
+def fit_garch(changes: Floats) -> list[float]:
+    """Return mean, omega, alpha, beta and degrees of freedom of changes with unit deviation, shape (n,)."""
+    from arch import arch_model
+
+    model = arch_model(changes, mean="Constant", p=1, o=0, q=1, dist="t", rescale=False)
+    fitted = model.fit(disp="off", show_warning=False)
+    return [float(value) for value in fitted.params]
+
+
+def filter_variance(changes: Floats, parameters: list[float]) -> Floats:
+    """Return the variance of the step after each change, shape (n,): v[t+1] = omega + alpha e[t]^2 + beta v[t]."""
+    mean, omega, alpha, beta, _ = parameters
+    driven = omega + alpha * (changes - mean) ** 2
+    start = omega / max(1 - alpha - beta, 1e-3)
+    return np.asarray(lfilter([1.0], [1.0, -beta], driven, zi=[beta * start])[0], dtype=float)
+
+
+def _draws(n_paths: int, horizon: int, freedom: float) -> Floats:
+    """Unit-variance Student-t draws, shape (paths, H), mirrored so that their mean is exactly zero."""
+    half = np.random.default_rng(0).standard_t(freedom, (-(-n_paths // 2), horizon))
+    return np.asarray(np.r_[half, -half] * np.sqrt((freedom - 2) / freedom), dtype=float)
+
+
+def _simulate(variance: Floats, parameters: list[float], draws: Floats) -> Floats:
+    """Cumulated changes along each path, shape (n, paths, H), from the variance of the next step, shape (n,)."""
+    mean, omega, alpha, beta, _ = parameters
+    paths = np.empty((len(variance), *draws.shape))
+    current = np.repeat(variance[:, None], len(draws), axis=1)
+    total = np.zeros_like(current)
+    for h in range(draws.shape[1]):
+        shock = np.sqrt(current) * draws[:, h]
+        total += mean + shock
+        paths[..., h] = total
+        current = omega + alpha * shock**2 + beta * current
+    return paths

@@ -1,0 +1,84 @@
+"""Runs fits side by side in processes of one thread each, which all hold the same design.
+
+One thread a process keeps the weights bit-identical and is the faster choice for networks this small.
+"""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import Any, TypeVar
+
+from loopcast.config import Problem
+from loopcast.features import Design
+
+R = TypeVar("R")
+
+_held: tuple[Design, Problem] | None = None
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Processes that hold a design and its problem, or this process when there is only one.
+
+    Attributes:
+        design: What every job reads.
+        problem: Likewise.
+        executor: The processes; None runs each job here.
+    """
+
+    design: Design
+    problem: Problem
+    executor: ProcessPoolExecutor | None
+
+    def run(self, job: Callable[..., R], arguments: list[tuple[Any, ...]]) -> Iterator[tuple[int, R]]:
+        """Yield the index and result of each `job(design, problem, *arguments[index])` as it comes."""
+        if self.executor is None:
+            for index, each in enumerate(arguments):
+                yield index, job(self.design, self.problem, *each)
+            return
+        futures = {self.executor.submit(_call, job, each): index for index, each in enumerate(arguments)}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+@contextmanager
+def open_workers(design: Design, problem: Problem, n_processes: int) -> Iterator[Workers]:
+    """Give workers over a design; they end with the block, and with this process however it ends."""
+    if n_processes == 1:
+        yield Workers(design, problem, None)
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["loopcast.model.training"])
+    with ProcessPoolExecutor(n_processes, context, initializer=_hold, initargs=(design, problem)) as executor:
+        yield Workers(design, problem, executor)
+
+
+def _hold(design: Design, problem: Problem) -> None:
+    global _held  # sent once for each process, not once for each job
+    import torch
+
+    torch.set_num_threads(1)
+    _held = (design, problem)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot end its workers; they notice that it is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _call(job: Callable[..., R], arguments: tuple[Any, ...]) -> R:
+    assert _held is not None, "the initializer has run in every worker"
+    return job(*_held, *arguments)

@@ -1,0 +1,158 @@
+"""The network candidates: averaged seeds of the residual LSTM, or the linear head alone, with conformal calibration."""
+
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from loopcast.config import Problem
+from loopcast.features import Design
+from loopcast.model.calibration import conformal_widening
+from loopcast.model.forecaster import Candidate
+from loopcast.model.network import ResidualNetwork
+from loopcast.model.split import Split
+from loopcast.model.training import (
+    TrainedNetwork,
+    baseline_quantiles,
+    calendar_mean,
+    make_network,
+    train_network,
+)
+from loopcast.typing import Floats, Ints
+
+BLOCK_ROWS: Final = 2048
+"""Windows evaluated at once: 2048 x 84 x 14 floats are 10 MB, so memory does not grow with the number of origins."""
+
+
+class Residual:
+    """Quantiles m + e^g q0 + widening, times the scale; m and g averaged over the networks."""
+
+    candidate: ClassVar[Candidate]
+    is_recurrent: ClassVar[bool]
+
+    def __init__(
+        self,
+        networks: list[ResidualNetwork],
+        baseline: Floats,
+        widening: Floats,
+        calendar_mean: Floats,
+        context_length: int,
+    ) -> None:
+        self.networks = [network.eval() for network in networks]
+        self.baseline = baseline
+        self.widening = widening
+        self.calendar_mean = calendar_mean
+        self.context_length = context_length
+
+    @classmethod
+    def fit(cls, design: Design, split: Split, problem: Problem) -> Self:
+        """Train every seed here, one after another, then average and calibrate."""
+        seeds = range(problem.training.first_seed, problem.training.first_seed + problem.training.n_seeds)
+        trained = [train_network(design, split, problem, seed, is_recurrent=cls.is_recurrent) for seed in seeds]
+        return cls.from_networks(trained, design, split, problem)
+
+    @classmethod
+    def from_networks(cls, trained: list[TrainedNetwork], design: Design, split: Split, problem: Problem) -> Self:
+        """Average networks that were trained elsewhere, and calibrate on the validation block."""
+        networks = []
+        for each in trained:
+            network = make_network(design, problem, is_recurrent=cls.is_recurrent)
+            network.load_state_dict(each.weights)
+            networks.append(network)
+        baseline = baseline_quantiles(design, split.train, problem)
+        mean = calendar_mean(design, split.train)
+        forecaster = cls(networks, baseline, np.zeros_like(baseline), mean, problem.network.context_length)
+        held_out = forecaster._standardised(design, split.validation)
+        forecaster.widening = conformal_widening(
+            design.targets[split.validation], held_out, np.asarray(problem.quantiles)
+        )
+        return forecaster
+
+    def quantiles(self, design: Design, rows: Ints) -> Floats:
+        """As `Forecaster.quantiles`."""
+        widened = np.sort(self._standardised(design, rows) + self.widening, axis=-1)
+        return widened * design.step_scale(rows)[..., None]
+
+    def _standardised(self, design: Design, rows: Ints) -> Floats:
+        center, log_stretch = self.center_and_stretch(design, rows)
+        return center[..., None] + np.exp(log_stretch)[..., None] * self.baseline
+
+    @torch.no_grad()
+    def center_and_stretch(self, design: Design, rows: Ints) -> tuple[Floats, Floats]:
+        """Return m and g averaged over the networks, each of shape (n, H), in scales and in log of a ratio."""
+        inputs = torch.from_numpy(design.inputs)
+        patterns = torch.from_numpy((design.calendar_patterns - self.calendar_mean).astype(np.float32))
+        centers, stretches = [np.empty((0, design.horizon))], [np.empty((0, design.horizon))]
+        for block in torch.from_numpy(rows).split(BLOCK_ROWS):
+            windows = inputs[torch.from_numpy(window_rows(design, block.numpy(), self.context_length))]
+            calendar = patterns[torch.from_numpy(design.calendar[block.numpy()])]
+            center, log_stretch = self.answer(windows, calendar)
+            centers.append(center.double().numpy())
+            stretches.append(log_stretch.double().numpy())
+        return np.concatenate(centers), np.concatenate(stretches)
+
+    def answer(self, windows: Tensor, calendar: Tensor) -> tuple[Tensor, Tensor]:
+        """Return m and g averaged over the networks, each of shape (n, H).
+
+        Args:
+            windows: Features up to the origin, shape (n, context, F).
+            calendar: Calendar shares of the target steps less their mean in training, shape (n, H, C).
+        """
+        answers = [network(windows, calendar[:, None], windows.shape[1] - 1) for network in self.networks]
+        center, log_stretch = (torch.stack(parts).mean(0).squeeze(1) for parts in zip(*answers, strict=True))
+        return center, log_stretch
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+        """As `Forecaster.state`."""
+        arrays: dict[str, np.ndarray[Any, Any]] = {
+            "baseline": self.baseline, "widening": self.widening, "calendar_mean": self.calendar_mean
+        }  # fmt: skip
+        for i, network in enumerate(self.networks):
+            arrays |= {f"network.{i}.{name}": value.numpy() for name, value in network.state_dict().items()}
+        n_features = self.networks[0].linear.in_features
+        return {
+            "n_networks": len(self.networks),
+            "n_features": n_features,
+            "context_length": self.context_length,
+        }, arrays
+
+    @classmethod
+    def from_state(cls, values: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]], problem: Problem) -> Self:
+        """As `Forecaster.from_state`."""
+        networks = []
+        for i in range(values["n_networks"]):
+            prefix = f"network.{i}."
+            weights = {n.removeprefix(prefix): torch.from_numpy(a) for n, a in arrays.items() if n.startswith(prefix)}
+            network = ResidualNetwork(
+                n_features=values["n_features"],
+                n_calendar=arrays["calendar_mean"].shape[1],
+                horizon=problem.horizon,
+                hidden_size=problem.network.hidden_size if cls.is_recurrent else 0,
+                dropout=problem.network.dropout,
+                moves_center=problem.network.moves_center,
+            )
+            network.load_state_dict(weights)
+            networks.append(network)
+        return cls(networks, arrays["baseline"], arrays["widening"], arrays["calendar_mean"], values["context_length"])
+
+
+class Lstm(Residual):
+    """The residual quantile LSTM."""
+
+    candidate = Candidate.LSTM
+    is_recurrent = True
+
+
+class Linear(Residual):
+    """The linear head alone, on the features of the origin and the calendar of the targets."""
+
+    candidate = Candidate.LINEAR
+    is_recurrent = False
+
+
+def window_rows(design: Design, rows: Ints, length: int) -> Ints:
+    """Return the rows of the window that ends at each row, shape (n, length); its head repeats before it."""
+    heads = rows - design.position[rows]
+    windows: Ints = np.maximum(rows[:, None] + np.arange(1 - length, 1), heads[:, None])
+    return windows
