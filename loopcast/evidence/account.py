@@ -1,0 +1,128 @@
+"""What a training is accounted for with: the records that the report, its plots and its sentences are made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from pydantic import AwareDatetime, BaseModel
+
+from loopcast.config import Problem
+from loopcast.evidence.comparison import Comparison
+from loopcast.evidence.gate import Verdict
+from loopcast.evidence.metrics import Score
+from loopcast.evidence.record import RECORD
+
+
+class IngestFacts(BaseModel):
+    """What became of a source's rows."""
+
+    model_config = RECORD
+
+    n_rows: int
+    n_refused: int
+    notes: tuple[str, ...] = ()
+
+
+class SnapshotFacts(BaseModel):
+    """The data that the model was trained on."""
+
+    model_config = RECORD
+
+    sha256: str
+    n_rows: int
+    n_series: int
+    first_utc: AwareDatetime
+    last_utc: AwareDatetime
+    n_refused: int
+    notes: tuple[str, ...] = ()
+
+
+class CandidateEvidence(BaseModel):
+    """One candidate's score, and how it compares with the two baselines; None where a baseline did not run."""
+
+    model_config = RECORD
+
+    name: str
+    score: Score
+    vs_ewma: Comparison | None
+    vs_garch: Comparison | None
+
+
+class Evidence(BaseModel):
+    """What a walk forward showed of all candidates."""
+
+    model_config = RECORD
+
+    candidates: tuple[CandidateEvidence, ...]
+    offered: str
+    """The candidate with the lowest loss; of equals the simplest."""
+    observed_ratios: tuple[float, ...]
+    """Share of actuals at or below each of the problem's quantiles, of the offered candidate."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Everything that a report says; columns of quantiles are named by `quantile_column`."""
+
+    problem: Problem
+    series_id: str
+    """The series that is drawn."""
+    snapshot: SnapshotFacts
+    candidates: tuple[CandidateEvidence, ...]
+    offered: str
+    """The candidate that the gate was asked about."""
+    verdict: Verdict | None
+    """None: the gate was not asked."""
+    history: pd.DataFrame
+    """timestamp_utc, target: the drawn series up to its last observation, in the target's own unit."""
+    fan: pd.DataFrame
+    """timestamp_utc and every quantile: the next forecast, in the target's own unit."""
+    track: pd.DataFrame
+    """origin_utc, target_utc, horizon, actual and the quantiles of both intervals: the drawn series out of sample."""
+    calibration: pd.DataFrame
+    """level, observed_ratio: share of actuals at or below each quantile."""
+    learning_curves: pd.DataFrame
+    """seed, epoch, train_loss, validation_loss; no rows where nothing was trained by epochs."""
+    explanation: pd.DataFrame | None
+    """feature, lag_bucket, importance: mean absolute Shapley value; buckets in the order in which they first appear."""
+    lineage: Mapping[str, str]
+
+    @property
+    def offer(self) -> CandidateEvidence:
+        """The evidence of the candidate that is offered."""
+        return next(candidate for candidate in self.candidates if candidate.name == self.offered)
+
+    @property
+    def ranking(self) -> list[CandidateEvidence]:
+        """All candidates, the lowest pinball loss first."""
+        return sorted(self.candidates, key=lambda candidate: candidate.score.pinball)
+
+
+def quantile_column(level: float) -> str:
+    """Name of the column that holds a quantile.
+
+    >>> quantile_column(0.025)
+    'q_0.025'
+    """
+    return f"q_{level:g}"
+
+
+def choose_drawn_series(panel: pd.DataFrame, problem: Problem) -> str:
+    """Return the series that reports draw: the first that is forecast and in the panel."""
+    present = panel["series_id"].unique()
+    named = [name for name in problem.forecast_series if name in present]
+    return str((named or list(present))[0])
+
+
+def describe_snapshot(sha256: str, panel: pd.DataFrame, facts: IngestFacts) -> SnapshotFacts:
+    """Return what is worth knowing of a panel that was kept under this name."""
+    times = panel["timestamp_utc"]
+    return SnapshotFacts(
+        sha256=sha256,
+        n_rows=len(panel),
+        n_series=panel["series_id"].nunique(),
+        first_utc=times.min(),
+        last_utc=times.max(),
+        n_refused=facts.n_refused,
+        notes=facts.notes,
+    )
