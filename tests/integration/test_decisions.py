@@ -1,0 +1,93 @@
+"""Decisions come back as they were recorded; the store in memory and the one in PostgreSQL keep the same contract."""
+
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from loopcast.stores.decisions import Decision, DecisionKind, Decisions, DecisionStore, MemoryDecisionStore
+
+
+@pytest.fixture(params=["memory", "postgresql"])
+def decisions(request) -> Decisions:
+    """A store of decisions."""
+    if request.param == "memory":
+        return MemoryDecisionStore()
+    return DecisionStore(request.getfixturevalue("database"))
+
+
+@pytest.fixture
+def problem(request) -> str:
+    """A problem that no other test uses."""
+    return request.node.name
+
+
+def _decision(problem: str, **changes: Any) -> Decision:
+    keys: dict[str, Any] = {
+        "problem": problem, "kind": DecisionKind.PROMOTION, "model_version": "3", "champion_before": "2",
+        "champion_after": "3", "rule": "beats_champion", "reasons": ("p = 0.01", "it isn't \"stale\""),
+        "figures": {"p_value": 0.01, "skill_pct": 1 / 3}, "actor": "ada",
+    }  # fmt: skip
+    return Decision(**keys | changes)
+
+
+def test_the_history_gives_back_what_was_recorded_the_latest_first(decisions, problem):
+    """Every field survives, and other problems stay out."""
+    first = _decision(problem, champion_before=None)
+    second = _decision(problem, kind=DecisionKind.DEMOTION, champion_after=None, reasons=())
+    for decision in (first, second, _decision(f"{problem}-other")):
+        decisions.record(decision)
+
+    assert decisions.history(problem) == [second, first]
+    assert decisions.history(problem, limit=1) == [second]
+    assert decisions.history("nobody's") == []
+
+
+def test_a_decision_that_is_recorded_twice_is_kept_once(decisions, problem):
+    """A step that runs again leaves the same state."""
+    decision = _decision(problem)
+
+    decisions.record(decision)
+    decisions.record(decision)
+
+    assert decisions.history(problem) == [decision]
+
+
+def test_figures_that_could_not_be_known_survive(decisions, problem):
+    """NaN and infinity, which JSON lacks, come back as they were."""
+    decisions.record(_decision(problem, figures={"t": math.nan, "limit": -math.inf}))
+
+    (found,) = decisions.history(problem)
+
+    assert math.isnan(found.figures["t"])
+    assert found.figures["limit"] == -math.inf
+
+
+def test_a_moment_is_kept_in_utc(decisions, problem):
+    """To the microsecond, whatever the zone of who decided; a moment without a zone is refused."""
+    moment = datetime(2024, 3, 1, 9, 30, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
+
+    decisions.record(_decision(problem, decided_at_utc=moment))
+
+    (found,) = decisions.history(problem)
+    assert repr(found.decided_at_utc) == repr(datetime(2024, 3, 1, 7, 30, 0, 123456, tzinfo=UTC))
+    with pytest.raises(ValidationError):
+        _decision(problem, decided_at_utc=moment.replace(tzinfo=None))
+
+
+def test_a_decision_joins_the_transaction_it_is_given(database, problem):
+    """What the lock guards and the record of it are kept together or not at all."""
+    decisions = DecisionStore(database)
+    decision = _decision(problem)
+
+    with database.locked(problem) as connection:
+        decisions.record(decision, connection)
+        connection.rollback()
+    assert decisions.history(problem) == []
+
+    with database.locked(problem) as connection:
+        decisions.record(decision, connection)
+        assert decisions.history(problem) == []  # not visible to others before the end
+    assert decisions.history(problem) == [decision]
