@@ -23,9 +23,6 @@ NEEDS: Final[Mapping[str, str]] = {
     "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
     "too_short": "at least {min_length} items",
-    "date_type": "a date such as 2006-08-07",
-    "date_parsing": "a date such as 2006-08-07",
-    "date_from_datetime_parsing": "a date such as 2006-08-07",
 }
 """What a value of each kind of mistake should have been, by pydantic's name of the mistake."""
 

@@ -28,7 +28,7 @@ def read_timestamps(values: "pd.Series[Any]", series: Ints, problem: Problem) ->
         series: Code of each row's series, shape (n,).
 
     Returns:
-        Instants of shape (n,), NaT where there is none; of a text that is no time no reason is given but that.
+        Instants, shape (n,), NaT where there is none; masks of shape (n,) for the reasons that NaT alone does not tell.
     """
     clock, is_absolute = _read_clock(values, problem.columns.timestamp_format)
     is_absolute &= np.asarray(clock.notna())
@@ -39,15 +39,15 @@ def read_timestamps(values: "pd.Series[Any]", series: Ints, problem: Problem) ->
         instants = local.tz_localize(problem.time_zone, ambiguous=~is_second, nonexistent="shift_forward")
         findings = {Reason.MISSING_UTC_OFFSET: lacks_offset}
     else:
+        local = pd.DatetimeIndex(local.where(~is_unclear))
         instants = local.tz_localize(problem.time_zone, ambiguous=~is_second, nonexistent="NaT")
         findings = {
             Reason.MISSING_UTC_OFFSET: lacks_offset,
             Reason.NONEXISTENT_LOCAL_TIME: np.asarray(instants.isna()) & np.asarray(local.notna()),
             Reason.AMBIGUOUS_LOCAL_TIME: is_unclear,
         }
-    return pd.DatetimeIndex(instants.tz_convert("UTC").where(~is_absolute, clock.tz_localize("UTC"))).as_unit(
-        "us"
-    ), findings
+    utc = instants.tz_convert("UTC").where(~is_absolute, clock.tz_localize("UTC"))
+    return pd.DatetimeIndex(utc).as_unit("us"), findings
 
 
 def _read_clock(values: "pd.Series[Any]", pattern: str | None) -> tuple[pd.DatetimeIndex, Bools]:

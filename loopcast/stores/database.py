@@ -20,7 +20,7 @@ from loopcast.errors import StoreError
 from loopcast.stores import embedded
 
 MIN_SERVER_VERSION = 14
-"""The oldest PostgreSQL that its makers still mend."""
+"""The oldest PostgreSQL that we promise to run on."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECTION_DEFAULTS = {"application_name": "loopcast", "connect_timeout": "10"}
 Tenant = Literal["mlflow", "optuna", "evidently"]

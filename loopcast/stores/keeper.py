@@ -30,14 +30,6 @@ def find_postmaster(data: Path) -> psutil.Process | None:
         return None
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process runs, and is not one that ended without its parent having looked."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def stop_server(data: Path) -> None:
     """Stop the PostgreSQL of a data folder, if it runs, and return when it is gone."""
     server = find_postmaster(data)

@@ -93,10 +93,14 @@ def _read_files(problem: Problem) -> pd.DataFrame:
     except SourceError:
         raise
     except FileNotFoundError as exc:
-        raise SourceError(f"{where}: no such file; give a path from where you run, or a URL") from exc
+        raise SourceError(
+            f"{where}: nothing found there; give a path from where you run, or a URL that answers"
+        ) from exc
     except UnicodeDecodeError as exc:
         found = f"byte {exc.object[exc.start]:#04x} at {exc.start:,}"
         raise SourceError(f"{where}: found {found}, needs UTF-8; convert it, for example by iconv") from exc
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as exc:
+        raise SourceError(f"{where}: rows do not fit the header ({_say(exc)}); quote what holds a delimiter") from exc
     except ImportError as exc:
         raise SourceError(f"{where}: this storage needs a driver: {exc}") from exc
     except Exception as exc:  # behind a URL is another process, and drivers share no base of errors
@@ -127,7 +131,7 @@ def _read_parquet(files: Any, paths: str | Sequence[str], problem: Problem) -> p
 
 def _read_csv(files: Any, path: str, problem: Problem) -> pd.DataFrame:
     with files.open(path, "rb", compression="infer") as file:
-        content: bytes = file.read().removeprefix(codecs.BOM_UTF8)
+        content: bytes = file.read().removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
     if b"\0" in content[:1000]:
         raise SourceError(f"{_show(problem)}: not text; needs a CSV in UTF-8, or a Parquet file named .parquet")
     names, delimiter = _split_header(content.partition(b"\n")[0].decode(), problem)

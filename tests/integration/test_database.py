@@ -15,6 +15,8 @@ from loopcast.stores import keeper
 from loopcast.stores.database import Database, open_database
 from tests.integration.clients import wait_until
 
+NEWEST = max(path.name[:4] for path in (database_module.MIGRATIONS / "versions").glob("[0-9]*.py"))
+
 
 @pytest.fixture
 def empty_url(database):
@@ -61,7 +63,7 @@ def test_sqlalchemy_reaches_the_same_database(database):
         revision = connection.execute(text("SELECT version_num FROM loopcast.alembic_version")).scalar_one()
 
     engine.dispose()
-    assert revision == "0001"
+    assert revision == NEWEST
 
 
 def test_tenants_do_not_meet(database):
@@ -77,7 +79,7 @@ def test_tenants_do_not_meet(database):
             connection.execute(f"SELECT version_num FROM {schema}.alembic_version").fetchall()
             for schema in ("mlflow", "optuna", "loopcast")
         ]
-    assert found == [[("mlflow",)], [("optuna",)], [("0001",)]]
+    assert found == [[("mlflow",)], [("optuna",)], [(NEWEST,)]]
 
 
 def test_a_transaction_is_kept_whole_or_not_at_all(database):
@@ -128,7 +130,7 @@ def test_an_embedded_server_that_was_killed_is_started_by_the_next_connection(st
     wait_until(lambda: keeper.find_postmaster(opened.embedded_folder / "data") is None)
 
     with opened.connect() as connection:
-        assert connection.execute("SELECT version_num FROM loopcast.alembic_version").fetchone() == ("0001",)
+        assert connection.execute("SELECT version_num FROM loopcast.alembic_version").fetchone() == (NEWEST,)
 
 
 def test_a_database_of_a_newer_loopcast_is_refused(empty_url):
@@ -136,7 +138,7 @@ def test_a_database_of_a_newer_loopcast_is_refused(empty_url):
     with _open(empty_url).connect() as connection:
         connection.execute("UPDATE loopcast.alembic_version SET version_num = '9999'")
 
-    with pytest.raises(StoreError, match=r"at revision 9999, this Loopcast knows up to 0001; upgrade Loopcast"):
+    with pytest.raises(StoreError, match=f"at revision 9999, this Loopcast knows up to {NEWEST}; upgrade Loopcast"):
         _open(empty_url)
 
 
@@ -154,7 +156,7 @@ def test_a_user_without_rights_is_told_what_is_missing(empty_url, database):
         connection.execute("CREATE ROLE visitor LOGIN")
 
     with pytest.raises(StoreError, match=r"cannot be made: permission denied .* create schemas in this database"):
-        _open(empty_url.replace("loopcast@", "visitor@"))
+        _open(empty_url.replace("postgres@", "visitor@"))
 
 
 @pytest.mark.parametrize(
