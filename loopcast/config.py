@@ -1,4 +1,4 @@
-"""What a person decides: the frozen `Problem` that a YAML in `configs/` becomes, and the frozen `Settings` of a machine.
+"""What a person decides: the frozen `Problem` that a YAML in `configs/` becomes, and a machine's frozen `Settings`.
 
 A problem says what is forecast and what counts as good; it is the same on a laptop and on a cluster.
 Settings say where things are kept; they come from the environment (prefix `LOOPCAST_`) and never from a YAML.
@@ -9,7 +9,7 @@ import itertools
 import re
 import warnings
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -61,7 +61,7 @@ class _Frozen(BaseModel):
 
 
 class Source(_Frozen):
-    """Where the rows lie: `sample://NAME`, a CSV or Parquet path or fsspec URL, or a `postgresql://` URL with a query."""
+    """Where the rows lie: `sample://NAME`, a CSV or Parquet path or fsspec URL, or `postgresql://` with a query."""
 
     uri: Annotated[str, Field(min_length=1)]
     query: str | None = None
@@ -149,9 +149,9 @@ class Quality(_Frozen):
     min_rows: PositiveInt = 300
     """Rows a series needs: a year of trading days and the warm-up of the features."""
     fill_steps: Annotated[int, Field(ge=0)] | None = None
-    """Longest run of missing steps that is filled with the last value (never an origin, never a target). Default: 4, 0 for business days."""
+    """Longest run of missing steps that is filled with the last value, as no target. Default: 4; business days: 0."""
     bridge_steps: Annotated[int, Field(ge=0)] | None = None
-    """Longest run of missing steps across which rows count as neighbours (holidays). Default: 0, 10 for business days. Longer runs cut the series."""
+    """Longest run of missing steps, such as holidays, that does not cut the series. Default: 0; business days: 10."""
     suspected_split: Literal["refuse", "accept"] = "refuse"
     """What to do with a jump of the log target that looks like a share split which nobody adjusted."""
 
@@ -180,7 +180,7 @@ class Network(_Frozen):
     hidden_size: PositiveInt = 16
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     moves_center: bool = False
-    """Whether the network may shift the median. Off for returns, where it only adds noise; on for autocorrelated series."""
+    """Whether the network may shift the median. Off for returns, where it adds noise; on for autocorrelated series."""
     context_length: PositiveInt = 84
     """Rows before and including the origin that the network reads when it answers."""
     burn_in_length: PositiveInt = 40
@@ -346,7 +346,8 @@ class Problem(_Frozen):
             )
         if self.training.validation_steps <= self.horizon:
             raise ValueError(
-                f"training.validation_steps = {self.training.validation_steps} must exceed the horizon of {self.horizon}"
+                f"training.validation_steps = {self.training.validation_steps} must exceed "
+                f"the horizon of {self.horizon}"
             )
         if self.columns.ohlc and self.transform != "log":
             raise ValueError("columns.ohlc makes a variance of log prices; it needs `transform: log`")
@@ -386,11 +387,11 @@ def _default(value: int | None, otherwise: int) -> int:
 class Settings(BaseSettings):
     """Where this machine keeps things; built once at an entry point and passed down."""
 
-    model_config = SettingsConfigDict(env_prefix="LOOPCAST_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="LOOPCAST_", frozen=True, extra="ignore", populate_by_name=True)
 
     home: Path = Path(".loopcast")
     """Work folder of everything that a local run writes."""
-    database_url: str | None = None
+    database_url: str | None = Field(default=None, repr=False)
     """PostgreSQL server; without it an embedded one runs under `home`."""
     artifacts_url: str | None = None
     """Folder or bucket (any fsspec URL) for snapshots and models; default: `home`/artifacts."""
@@ -402,6 +403,8 @@ class Settings(BaseSettings):
     """Who is written beside a decision; default: the Flyte execution, else the user of the machine."""
     git_commit: str | None = None
     """Commit of the code where there is no checkout, as in an image; default: what git says."""
+    console_url: str | None = None
+    """Address of the Flyte console, from which the link to an execution is made."""
     seed_processes: PositiveInt = 2
     """Processes that train seeds side by side; one thread each, so at most the machine's cores."""
 

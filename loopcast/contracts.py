@@ -1,4 +1,4 @@
-"""The frames that pass between steps, each with the rules that its rows keep. How rows are refused stands in `panel`."""
+"""The frames that pass between steps, each with the rules that its rows keep. How rows are refused is for `panel`."""
 
 from typing import Annotated
 
@@ -27,7 +27,7 @@ class Panel(Observation):
     is_filled: Series[bool]
     """True where the step was missing and carries the last value: never an origin, never a target."""
     range_variance: Series[float] | None = pa.Field(ge=0, nullable=True)
-    """Variance of the log target over the step, from OHLC: squared overnight move + Garman-Klass. Empty where unknown."""
+    """Variance of the log target over the step, from OHLC: overnight² + Garman-Klass. Empty where unknown."""
     overnight_change: Series[float] | None = pa.Field(nullable=True)
     """Log of the step's open over the close before it, adjusted as the target is. Empty where unknown."""
 

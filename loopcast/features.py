@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from pandas.tseries.offsets import Day, Tick
 from scipy.signal import lfilter
 
 from loopcast.config import Calendar, Problem
+from loopcast.grid import steps_after
 from loopcast.panel import segment_ids
 from loopcast.typing import Bools, Floats, Floats32, Ints, Times
 
@@ -231,7 +231,8 @@ def _calendar_patterns(times: Times, problem: Problem) -> tuple[Ints, Floats32]:
     """Each row's pattern, shape (N,), and the few patterns that rows share, shape (patterns, H, C)."""
     calendars = problem.features.calendar
     unique, inverse = np.unique(times, return_inverse=True)
-    steps = target_times(unique, problem)
+    origins = pd.DatetimeIndex(unique).tz_localize("UTC")
+    steps = [steps_after(origins, h, problem).tz_convert(problem.time_zone) for h in range(1, problem.horizon + 1)]
     columns = [_calendar_position(name, local) for local in steps for name in calendars]
     positions = np.stack(columns or [np.zeros(len(unique), dtype=np.int64)], axis=1)
     kinds, pattern = np.unique(positions, axis=0, return_inverse=True)
@@ -242,23 +243,6 @@ def _calendar_patterns(times: Times, problem: Problem) -> tuple[Ints, Floats32]:
             shares[np.arange(len(kinds)), h, starts[c] + kinds[:, h * len(calendars) + c]] = 1.0
     shares = shares.cumsum(1) / np.arange(1, problem.horizon + 1, dtype=np.float32)[:, None]
     return pattern.ravel()[inverse].astype(np.int64), shares.astype(np.float32)
-
-
-def target_times(origins_utc: Times, problem: Problem) -> list[pd.DatetimeIndex]:
-    """Return the local times of the 1st to H-th step after each origin.
-
-    A step that no clock shows moves to the next valid time.
-    """
-    local = pd.DatetimeIndex(origins_utc, tz="UTC").tz_convert(problem.time_zone)
-    steps = [h * problem.offset for h in range(1, problem.horizon + 1)]
-    if isinstance(problem.offset, Tick) and not isinstance(problem.offset, Day):
-        return [local + step for step in steps]
-    naive = local.tz_localize(None)
-    is_summer_time = np.zeros(len(naive), dtype=bool)
-    return [
-        (naive + step).tz_localize(problem.time_zone, ambiguous=is_summer_time, nonexistent="shift_forward")
-        for step in steps
-    ]
 
 
 def _calendar_position(name: Calendar, local: pd.DatetimeIndex) -> Ints:

@@ -64,7 +64,10 @@ def steps_after(steps_utc: pd.DatetimeIndex, n_steps: int, problem: Problem) -> 
     step_us = _clock_step_us(problem)
     if step_us and step_us <= HOUR_US:
         return (steps_utc + n_steps * problem.offset).as_unit("us")
-    return _to_utc(_to_local(steps_utc, problem) + n_steps * problem.offset, problem).as_unit("us")
+    local = _to_local(steps_utc, problem)
+    if step_us is None:
+        local = local.normalize()  # a day whose midnight no clock shows is labelled an hour late
+    return _to_utc(local + n_steps * problem.offset, problem).as_unit("us")
 
 
 def has_calendar_steps(problem: Problem) -> bool:

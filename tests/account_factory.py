@@ -7,10 +7,11 @@ import pandas as pd
 from scipy.special import ndtri
 
 from loopcast.config import Columns, Problem, Source
-from loopcast.evidence.account import Account, CandidateEvidence, SnapshotFacts, quantile_column
+from loopcast.evidence.account import Account, CandidateEvidence, SnapshotFacts
 from loopcast.evidence.comparison import compare
 from loopcast.evidence.gate import Rule, Verdict
 from loopcast.evidence.metrics import observed_ratios, pinball_loss, score
+from loopcast.model.forecaster import quantile_column
 from loopcast.typing import Floats
 
 SPREADS = {

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import pandas as pd
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from loopcast.config import Problem
 from loopcast.evidence.comparison import Comparison
 from loopcast.evidence.gate import Verdict
 from loopcast.evidence.metrics import Score
 from loopcast.evidence.record import RECORD
+from loopcast.model.forecaster import Forecaster, forecast_panel
 
 
 class IngestFacts(BaseModel):
@@ -31,8 +33,8 @@ class SnapshotFacts(BaseModel):
     sha256: str
     n_rows: int
     n_series: int
-    first_utc: AwareDatetime
-    last_utc: AwareDatetime
+    first_utc: datetime
+    last_utc: datetime
     n_refused: int
     notes: tuple[str, ...] = ()
 
@@ -98,15 +100,6 @@ class Account:
         return sorted(self.candidates, key=lambda candidate: candidate.score.pinball)
 
 
-def quantile_column(level: float) -> str:
-    """Name of the column that holds a quantile.
-
-    >>> quantile_column(0.025)
-    'q_0.025'
-    """
-    return f"q_{level:g}"
-
-
 def choose_drawn_series(panel: pd.DataFrame, problem: Problem) -> str:
     """Return the series that reports draw: the first that is forecast and in the panel."""
     present = panel["series_id"].unique()
@@ -125,4 +118,63 @@ def describe_snapshot(sha256: str, panel: pd.DataFrame, facts: IngestFacts) -> S
         last_utc=times.max(),
         n_refused=facts.n_refused,
         notes=facts.notes,
+    )
+
+
+class TrainingOutcome(BaseModel):
+    """What a training led to."""
+
+    model_config = RECORD
+
+    problem: str
+    version: int
+    candidate: str
+    is_promoted: bool
+    report: str
+    """Path of the page."""
+
+
+class Reproduction(BaseModel):
+    """A model version that was rebuilt to the last bit."""
+
+    model_config = RECORD
+
+    problem: str
+    version: int
+    weights_sha256: str
+    differences: tuple[str, ...]
+    """What is different here and did not matter."""
+
+
+def draw_up_account(
+    problem: Problem,
+    snapshot: SnapshotFacts,
+    panel: pd.DataFrame,
+    forecaster: Forecaster,
+    evidence: Evidence,
+    verdict: Verdict,
+    track: pd.DataFrame,
+    curves: pd.DataFrame,
+    explanation: pd.DataFrame,
+    lineage: Mapping[str, str],
+) -> Account:
+    """Return the account of a training, with the next forecast of the series that is drawn."""
+    series_id = choose_drawn_series(panel, problem)
+    history = panel.loc[(panel["series_id"] == series_id) & ~panel["is_filled"], ["timestamp_utc", "target"]]
+    forecast = forecast_panel(forecaster, panel, problem)
+    fan = forecast[forecast["series_id"] == series_id].rename(columns={"target_utc": "timestamp_utc"})
+    return Account(
+        problem=problem,
+        series_id=series_id,
+        snapshot=snapshot,
+        candidates=evidence.candidates,
+        offered=evidence.offered,
+        verdict=verdict,
+        history=history.reset_index(drop=True),
+        fan=fan.drop(columns=["series_id", "origin_utc", "horizon"]).reset_index(drop=True),
+        track=track,
+        calibration=pd.DataFrame({"level": problem.quantiles, "observed_ratio": evidence.observed_ratios}),
+        learning_curves=curves,
+        explanation=explanation if len(explanation) else None,
+        lineage=lineage,
     )

@@ -56,6 +56,8 @@ class Score(BaseModel):
     direction_ratio: float
     """Share of right signs among the steps where the median moved."""
     direction_se: float
+    rise_ratio: float
+    """Share of rises among the directions called; near 0 or 1 a right share says what the series did, not more."""
     crossing_ratio: float
 
     def figures(self) -> dict[str, float]:
@@ -110,6 +112,7 @@ def score(
     mase, rmsse = scaled_errors(error, mean_change, rms_change)
     direction, direction_se = direction_ratio(actual, point, last, dates, n_horizons)
     is_log = transform == "log"
+    called = np.sign(point - last[:, None])
     return Score(
         n_rows=n_rows,
         n_dates=len(np.unique(dates)),
@@ -126,6 +129,7 @@ def score(
         smape_ratio=smape_ratio(np.exp(actual), np.exp(point)) if is_log else smape_ratio(actual, point),
         direction_ratio=direction,
         direction_se=direction_se,
+        rise_ratio=_ratio(float((called > 0).sum()), float((called != 0).sum())),
         crossing_ratio=crossing_ratio(quantiles),
     )
 

@@ -12,9 +12,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from loopcast.config import Problem
-from loopcast.evidence.account import Account, quantile_column
+from loopcast.evidence.account import Account
 from loopcast.evidence.formats import format_value
 from loopcast.evidence.ink import ACCENT, BAND_80_ALPHA, BAND_95_ALPHA, INK, MISS, MUTED, SECOND, STYLE, open_figure
+from loopcast.model.forecaster import quantile_column
 from loopcast.typing import Floats, Times
 
 FAN_HISTORY_STEPS: Final = 42
@@ -122,7 +123,7 @@ def draw_learning(account: Account) -> Figure:
         axes.plot(best["epoch"], best["validation_loss"], "o", color=SECOND, markersize=4.5, label=names[2], zorder=3)
     axes.set(xlabel="epoch", ylabel="pinball loss, standardised")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.legend(loc="upper right")
+    axes.legend(loc="center right")  # between the two bundles of lines
     return figure
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from loopcast.evidence.account import Account, quantile_column
+from loopcast.evidence.account import Account
 from loopcast.evidence.comparison import Comparison
 from loopcast.evidence.formats import (
     format_gain,
@@ -24,11 +24,14 @@ from loopcast.evidence.formats import (
 )
 from loopcast.evidence.gate import Rule, Verdict
 from loopcast.evidence.metrics import Score
+from loopcast.model.forecaster import quantile_column
 
 NOTABLE_RATIO: Final = 0.01
 """Change of the point forecast's error below which the words say that it is no better than persistence."""
 COIN_STANDARD_ERRORS: Final = 1.96
 """Distance of a share of right directions from one half at which it is no coin any more."""
+ONE_SIDED_RATIO = 0.95
+"""Share of calls to one side from which the share of right ones says nothing about foresight."""
 LINE_LENGTH: Final = 100
 
 
@@ -132,6 +135,11 @@ def _tell_point(score: Score) -> str:
 def _tell_direction(score: Score) -> str:
     if not np.isfinite(score.direction_ratio):
         return "Its median never moves, so it calls no direction."
+    if (one_sided := max(score.rise_ratio, 1 - score.rise_ratio)) > ONE_SIDED_RATIO:
+        side = "a rise" if score.rise_ratio > 0.5 else "a fall"
+        right = f"right in {format_percent(score.direction_ratio)}, give or take {100 * score.direction_se:.1f}"
+        always = "always" if one_sided == 1 else "nearly always"
+        return f"It {always} calls {side}, {right}: that is the drift of the series, not foresight."
     distance = (score.direction_ratio - 0.5) / score.direction_se if score.direction_se > 0 else 0.0
     judged = "better than a coin" if distance > COIN_STANDARD_ERRORS else "no better than a coin"
     share = f"{format_percent(score.direction_ratio)} of directions right, give or take {100 * score.direction_se:.1f}"

@@ -46,9 +46,7 @@ def fit_for_service(panel: pd.DataFrame, problem: Problem, n_processes: int, che
     with open_workers(design, problem, n_processes) as workers:
         networks = train_ensemble(workers, split, checkpoints)
     forecasters: dict[Candidate, Forecaster] = {
-        candidate: cls.fit(design, split, problem)
-        for candidate, cls in FORECASTERS.items()
-        if candidate is not Candidate.LSTM
+        candidate: cls.fit(design, split, problem) for candidate, cls in FORECASTERS.items() if cls is not Lstm
     }
     curves = [
         pd.DataFrame(network.curve, columns=["train_loss", "validation_loss"])
@@ -69,3 +67,13 @@ def save_candidates(fitted: Fitted, panel: pd.DataFrame, problem: Problem, folde
         save_forecaster(forecaster, problem, folder / candidate)
         if isinstance(forecaster, Residual):
             export_onnx(forecaster, design, rows, folder / candidate / ONNX_FILE)
+
+
+def refit_candidate(candidate: Candidate, panel: pd.DataFrame, problem: Problem, n_processes: int) -> Forecaster:
+    """Return one candidate as `fit_for_service` fits it."""
+    design = build_design(panel, problem)
+    split = split_for_service(design, problem)
+    if candidate is not Candidate.LSTM:
+        return FORECASTERS[candidate].fit(design, split, problem)
+    with open_workers(design, problem, n_processes) as workers:
+        return Lstm.from_networks(train_ensemble(workers, split), design, split, problem)

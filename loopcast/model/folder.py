@@ -27,9 +27,8 @@ def save_forecaster(forecaster: Forecaster, problem: Problem, folder: Path) -> s
     """Write a forecaster and its problem into the folder and return the SHA-256 of what was fitted."""
     folder.mkdir(parents=True, exist_ok=True)
     values, arrays = forecaster.state()
-    arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-    digest = _digest(values, arrays)
-    save_file(arrays, folder / "weights.safetensors")
+    digest = _digest_state(values, arrays)
+    save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, folder / "weights.safetensors")
     content = {
         "format": FORMAT,
         "candidate": forecaster.candidate.value,
@@ -51,7 +50,7 @@ def load_forecaster(folder: Path) -> tuple[Forecaster, Problem]:
     if content["format"] > FORMAT:
         raise StoreError(f"{folder}: model format {content['format']}, needs at most {FORMAT}; upgrade loopcast")
     arrays = load_file(folder / "weights.safetensors")
-    digest = _digest(content["values"], arrays)
+    digest = _digest_state(content["values"], arrays)
     if digest != content["weights_sha256"]:
         raise StoreError(
             f"{folder}: weights hash to {digest[:12]}, needs {content['weights_sha256'][:12]}; fetch the model again"
@@ -60,8 +59,12 @@ def load_forecaster(folder: Path) -> tuple[Forecaster, Problem]:
     return FORECASTERS[Candidate(content["candidate"])].from_state(content["values"], arrays, problem), problem
 
 
-def _digest(values: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> str:
-    """SHA-256 over values and arrays, independent of the file that holds them."""
+def digest_forecaster(forecaster: Forecaster) -> str:
+    """Return the SHA-256 of what was fitted, independent of the file that holds it."""
+    return _digest_state(*forecaster.state())
+
+
+def _digest_state(values: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> str:
     sha = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     for name, value in sorted(arrays.items()):
         sha.update(f"{name}{value.dtype}{value.shape}".encode())

@@ -11,7 +11,8 @@ import pandas as pd
 
 from loopcast.config import Problem
 from loopcast.errors import DataRefusedError
-from loopcast.features import Design, build_design, target_times
+from loopcast.features import Design, build_design
+from loopcast.grid import steps_after
 from loopcast.model.split import Split
 from loopcast.typing import Floats, Ints
 
@@ -81,15 +82,14 @@ def forecast_rows(quantiles: Floats, design: Design, rows: Ints, problem: Proble
     """
     levels = design.level[rows, None, None] + quantiles
     values = np.exp(levels) if problem.transform == "log" else levels
-    targets = np.stack(
-        [t.tz_convert("UTC").to_numpy("datetime64[us]") for t in target_times(design.timestamp_utc[rows], problem)], 1
-    )
+    origins = pd.DatetimeIndex(design.timestamp_utc[rows]).tz_localize("UTC")
     horizon = problem.horizon
+    targets = [steps_after(origins, h, problem).to_numpy("datetime64[us]") for h in range(1, horizon + 1)]
     frame = pd.DataFrame(
         {
             "series_id": np.asarray(design.series_ids, dtype=object)[np.repeat(design.series[rows], horizon)],
-            "origin_utc": pd.DatetimeIndex(np.repeat(design.timestamp_utc[rows], horizon)).tz_localize("UTC"),
-            "target_utc": pd.DatetimeIndex(targets.ravel()).tz_localize("UTC"),
+            "origin_utc": origins.repeat(horizon),
+            "target_utc": pd.DatetimeIndex(np.stack(targets, axis=1).ravel()).tz_localize("UTC"),
             "horizon": np.tile(np.arange(1, horizon + 1), len(rows)),
         }
     )

@@ -55,13 +55,15 @@ def split_walk_forward(design: Design, problem: Problem) -> list[Split]:
     if first >= len(calendar) - problem.horizon:
         raise DataRefusedError(
             f"{problem.name}: {len(calendar)} steps of the forecast series, needs more than {first + problem.horizon} "
-            f"for one fold of the backtest; widen the source, or lower backtest.initial_steps or training.validation_steps"
+            f"for one fold of the backtest; widen the source, or lower backtest.initial_steps or "
+            f"training.validation_steps"
         )
+    first_rows = np.searchsorted(design.series, np.arange(len(design.series_ids)))  # rows lie in the order of series
     folds = []
     for begin in range(first, len(calendar) - problem.horizon, rule.refit_steps):
         end = calendar[begin + rule.refit_steps] if begin + rule.refit_steps < len(calendar) else None
         fold = _split(design, problem, calendar[begin - problem.training.validation_steps], calendar[begin], end)
-        old_enough = design.position[fold.test] >= rule.min_history_steps
+        old_enough = fold.test - first_rows[design.series[fold.test]] >= rule.min_history_steps
         folds.append(Split(fold.train, fold.validation, fold.test[old_enough]))
     return folds
 

@@ -40,14 +40,15 @@ def present_parameters(problem: Problem) -> dict[str, float]:
 
 
 def suggest_parameters(trial: "Trial", problem: Problem) -> dict[str, float]:
-    """Return the settings that the sampler wants tried next, within the ranges of `problem.tuning`."""
-    space = problem.tuning
-    return {
-        "hidden_size": trial.suggest_categorical("hidden_size", list(space.hidden_sizes)),
-        "dropout": trial.suggest_float("dropout", *space.dropouts),
-        "learning_rate": trial.suggest_float("learning_rate", *space.learning_rates, log=True),
-        "weight_decay": trial.suggest_float("weight_decay", *space.weight_decays, log=True),
-    }
+    """Return the settings to try next, within the ranges of `problem.tuning`, widened to hold the present ones."""
+    space, present = problem.tuning, present_parameters(problem)
+    sizes = sorted({*space.hidden_sizes, problem.network.hidden_size})
+    ranges = {"dropout": space.dropouts, "learning_rate": space.learning_rates, "weight_decay": space.weight_decays}
+    suggested: dict[str, float] = {"hidden_size": trial.suggest_categorical("hidden_size", sizes)}
+    for name, (low, high) in ranges.items():
+        low, high = min(low, present[name]), max(high, present[name])
+        suggested[name] = trial.suggest_float(name, low, high, log=low > 0)
+    return suggested
 
 
 def measure_trial(trial: "Trial", design: Design, problem: Problem) -> float:
@@ -66,9 +67,9 @@ def measure_trial(trial: "Trial", design: Design, problem: Problem) -> float:
         return trial.should_prune()
 
     first = problem.training.first_seed
-    curves = [train_network(design, split, tried, first, report=report).curve]
+    networks = [train_network(design, split, tried, first, report=report)]
     if trial.should_prune():
         raise optuna.TrialPruned
-    for seed in range(first + 1, first + problem.tuning.n_seeds):
-        curves.append(train_network(design, split, tried, seed).curve)
-    return float(np.mean([curve[:, 1].min() for curve in curves]))
+    others = range(first + 1, first + problem.tuning.n_seeds)
+    networks += [train_network(design, split, tried, seed) for seed in others]
+    return float(np.mean([network.curve[:, 1].min() for network in networks]))

@@ -1,6 +1,7 @@
 """The memory of what was decided about a problem's models: by which rule, on which figures, by whom.
 
-Rows are only added. How a decision is reached stands in `evidence`; the aliases that follow from it are kept by MLflow.
+Rows are only added, and marked once the registry shows what they say. How a decision is reached stands in `evidence`;
+the aliases that follow from it are kept by MLflow, and moved in `promotion`.
 """
 
 import json
@@ -16,6 +17,7 @@ from psycopg.rows import TupleRow, dict_row
 from psycopg.types.json import Jsonb
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from loopcast.evidence.gate import Rule, Verdict
 from loopcast.stores.database import Database
 
 COLUMNS = (
@@ -30,6 +32,11 @@ SELECT = (
     f"SELECT {', '.join(COLUMNS)} FROM loopcast.decisions "  # noqa: S608
     "WHERE problem = %s ORDER BY position DESC LIMIT %s"
 )
+SELECT_UNAPPLIED = (
+    f"SELECT {', '.join(COLUMNS)} FROM loopcast.decisions "  # noqa: S608
+    "WHERE problem = %s AND applied_at_utc IS NULL ORDER BY position"
+)
+MARK_APPLIED = "UPDATE loopcast.decisions SET applied_at_utc = now() WHERE id = %s AND applied_at_utc IS NULL"
 
 
 class DecisionKind(StrEnum):
@@ -38,6 +45,8 @@ class DecisionKind(StrEnum):
     PROMOTION = "promotion"
     REJECTION = "rejection"
     DEMOTION = "demotion"
+    OBSERVATION = "observation"
+    """None of ours: the champion was found to be another than decided, because somebody changed it in MLflow."""
 
 
 class Decision(BaseModel):
@@ -72,8 +81,14 @@ class Decisions(Protocol):
     def record(self, decision: Decision, connection: Connection[TupleRow] | None = None) -> None:
         """Keep a decision, once however often it is recorded; with a connection, in the transaction that is open."""
 
-    def history(self, problem: str, limit: int = 100) -> list[Decision]:
-        """The last decisions about a problem, the latest first."""
+    def history(self, problem: str, limit: int | None = 100) -> list[Decision]:
+        """The last decisions about a problem, the latest first; all of them without a limit."""
+
+    def unapplied(self, problem: str) -> list[Decision]:
+        """The decisions about a problem that the registry may not show yet, the earliest first."""
+
+    def mark_applied(self, decision: Decision) -> None:
+        """Remember that the registry shows a decision."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +104,20 @@ class DecisionStore:
         with self.database.connect() if connection is None else nullcontext(connection) as transaction:
             transaction.execute(INSERT, row)
 
-    def history(self, problem: str, limit: int = 100) -> list[Decision]:
+    def history(self, problem: str, limit: int | None = 100) -> list[Decision]:
         """See `Decisions`."""
         with self.database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
             return [Decision.model_validate(row) for row in cursor.execute(SELECT, [problem, limit])]
+
+    def unapplied(self, problem: str) -> list[Decision]:
+        """See `Decisions`."""
+        with self.database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            return [Decision.model_validate(row) for row in cursor.execute(SELECT_UNAPPLIED, [problem])]
+
+    def mark_applied(self, decision: Decision) -> None:
+        """See `Decisions`."""
+        with self.database.connect() as connection:
+            connection.execute(MARK_APPLIED, [decision.id])
 
 
 @dataclass(frozen=True)
@@ -100,11 +125,31 @@ class MemoryDecisionStore:
     """`Decisions` of this process, for tests and trials without a database."""
 
     kept: dict[UUID, Decision] = field(default_factory=dict)
+    applied: set[UUID] = field(default_factory=set)
 
     def record(self, decision: Decision, connection: Connection[TupleRow] | None = None) -> None:
         """See `Decisions`; there is no transaction to join."""
         self.kept.setdefault(decision.id, decision)
 
-    def history(self, problem: str, limit: int = 100) -> list[Decision]:
+    def history(self, problem: str, limit: int | None = 100) -> list[Decision]:
         """See `Decisions`."""
         return [decision for decision in reversed(self.kept.values()) if decision.problem == problem][:limit]
+
+    def unapplied(self, problem: str) -> list[Decision]:
+        """See `Decisions`."""
+        return [each for each in self.kept.values() if each.problem == problem and each.id not in self.applied]
+
+    def mark_applied(self, decision: Decision) -> None:
+        """See `Decisions`."""
+        self.applied.add(decision.id)
+
+
+def as_verdict(decision: Decision) -> Verdict:
+    """The gate's verdict that led to a promotion or a rejection."""
+    is_promoted = decision.kind is DecisionKind.PROMOTION
+    return Verdict(
+        is_promoted=is_promoted,
+        rule=Rule(decision.rule),
+        reasons=() if is_promoted else decision.reasons,
+        figures=decision.figures,
+    )

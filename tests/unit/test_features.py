@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopcast.config import Columns, Covariate
-from loopcast.features import build_design, target_times, weighted_mean
+from loopcast.features import build_design, weighted_mean
 from tests.panels import make_panel, make_panel_problem
 
 
@@ -107,13 +107,3 @@ def test_calendar_patterns_count_the_steps_ahead():
 
     assert shares[0].tolist() == [1, 0, 0, 0, 0, 0, 0]
     np.testing.assert_allclose(shares[2], [1 / 3, 1 / 3, 1 / 3, 0, 0, 0, 0], rtol=1e-6)
-
-
-def test_daily_steps_keep_local_midnight_across_summer_time():
-    """The next business day of a New York price begins at its own midnight, an hour earlier in UTC after the change."""
-    problem = make_panel_problem(time_zone="America/New_York")
-    friday = np.array(["2024-03-08T05:00"], dtype="datetime64[us]")
-
-    monday = target_times(friday, problem)[0]
-
-    assert monday.tz_convert("UTC")[0] == pd.Timestamp("2024-03-11T04:00", tz="UTC")

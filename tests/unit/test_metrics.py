@@ -51,7 +51,8 @@ def test_a_score_holds_every_figure() -> None:
         "pinball": np.mean([0.075 + 0.2 + 0.25 + 0 + 0.025, 2.925 + 3.6 + 2.75 + 0.6 + 0.175]) / 5,
         "mae": 3.0, "rmse": np.sqrt((0.25 + 30.25) / 2), "mae_ratio": 1.0, "rmse_ratio": np.sqrt(30.5 / 26),
         "mase": (0.25 + 1.375) / 2, "rmsse": np.sqrt((0.0625 + 1.21) / 2), "smape_ratio": (2 / 3 + 2) / 2,
-        "direction_ratio": 0.5, "direction_se": result.direction_se, "crossing_ratio": 0.0,
+        "direction_ratio": 0.5, "direction_se": result.direction_se, "rise_ratio": 1.0,
+        "crossing_ratio": 0.0,
         "coverage_80_ratio": 0.5, "width_80": 2.0, "winkler_80": (2 + 2 + 40) / 2,
         "coverage_95_ratio": 0.5, "width_95": 4.0, "winkler_95": (4 + 4 + 120) / 2,
     })  # fmt: skip
@@ -74,7 +75,7 @@ def test_a_constant_series_leaves_ratios_undefined_and_all_else_finite() -> None
     result = score_rows(np.zeros((4, 2)), np.zeros((4, 2, 5)), mean_change=np.zeros(4), rms_change=np.zeros(4))
 
     undefined = {name for name, value in result.figures().items() if not np.isfinite(value)}
-    assert undefined == {"mae_ratio", "rmse_ratio", "mase", "rmsse", "direction_ratio", "direction_se"}
+    assert undefined == {"mae_ratio", "rmse_ratio", "mase", "rmsse", "direction_ratio", "direction_se", "rise_ratio"}
 
 
 def test_series_that_never_changed_are_left_out_of_scaled_errors() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loopcast.config import load_problem
 from loopcast.panel import build_panel, segment_ids
-from loopcast.refusals import Ingest
+from loopcast.refusals import Ingest, check_refusals
+from loopcast.stores.sources import read_source
 from tests.factories import make_problem, make_rows
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 PRICES = {
     "transform": "log",
@@ -337,3 +342,19 @@ def test_nothing_at_all_is_a_panel_too():
     assert (len(empty.panel), empty.n_rows, empty.refused_ratio) == (0, 0, 0.0)
     assert empty.objections == ("shops: no series is long enough: the source has no usable row",)
     assert (len(bad.panel), bad.n_rows, bad.refused_ratio) == (0, 3, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_series", "n_segments", "n_filled"),
+    [("google", 5, 5, 0), ("sea_temperature", 1, 2, 0), ("glucose", 1, 87, 123)],
+)
+def test_the_samples_of_the_project_come_in(name, n_series, n_segments, n_filled):
+    """Nothing stands against any of them; the sensors' long gaps cut, short ones are filled."""
+    problem = load_problem(CONFIGS / f"{name}.yaml")
+
+    ingest = build_panel(read_source(problem), problem)
+
+    check_refusals(ingest, problem)
+    assert ingest.panel["series_id"].nunique() == n_series
+    assert segment_ids(ingest.panel, problem)[-1] == n_segments - 1
+    assert ingest.panel["is_filled"].sum() == n_filled

@@ -224,8 +224,13 @@ def test_skill_is_told_with_its_certainty(account: Account, gain: float, t: floa
         ({"mae_ratio": 1.0}, 3, "As a point forecast it does not beat saying that nothing changes"),
         ({"mae_ratio": 0.9}, 3, "As a point forecast its mean absolute error is 10.0 % below"),
         ({"mae_ratio": float("nan")}, 3, "The series did not move"),
-        ({"direction_ratio": 0.52, "direction_se": 0.02}, 4, "52.0 % of directions right, give or take 2.0: no better"),
-        ({"direction_ratio": 0.56, "direction_se": 0.02}, 4, "give or take 2.0: better than a coin"),
+        ({"rise_ratio": 1.0, "direction_ratio": 0.52, "direction_se": 0.02}, 4, "always calls a rise, right in 52.0 %"),
+        (
+            {"rise_ratio": 0.5, "direction_ratio": 0.52, "direction_se": 0.02},
+            4,
+            "52.0 % of directions right, give or take 2.0: no better",
+        ),
+        ({"rise_ratio": 0.5, "direction_ratio": 0.56, "direction_se": 0.02}, 4, "give or take 2.0: better than a coin"),
         ({"direction_ratio": float("nan")}, 4, "Its median never moves"),
     ],
 )  # fmt: skip

@@ -42,6 +42,7 @@ def refuse(path: object, **overrides: Any) -> str:
         ("rows.tsv", TEXT.replace(",", "\t").encode()),
         ("rows", TEXT.replace("\n", "\r\n").replace(",", ", ").encode()),
     ],
+    ids=["comma", "byte order mark", "gzip", "semicolon", "tab", "spaces"],
 )
 def test_a_csv_is_read_as_it_stands(tmp_path, name, content):
     """Only the named columns; ids and times as text, numbers to the last bit, whatever delimits them."""

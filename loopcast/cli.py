@@ -1,0 +1,98 @@
+"""The `loopcast` command: what an operator asks of the stores from a shell. Training runs through `pyflyte run`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loopcast.config import Settings, load_problem
+from loopcast.errors import LoopcastError
+from loopcast.stores.opened import Stores
+
+commands = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+ProblemName = Annotated[str, typer.Argument(help="Name of the problem, as its YAML says, such as google.")]
+
+
+def app() -> None:
+    """Run a command; an error that a person can put right is one sentence, not a traceback."""
+    try:
+        commands()
+    except LoopcastError as exc:
+        typer.echo(f"loopcast: {exc}", err=True)
+        sys.exit(1)
+
+
+@commands.command()
+def check(config: Annotated[Path, typer.Argument(help="YAML of a problem.")]) -> None:
+    """Read a problem and its data, and tell what training would take and refuse. Stores nothing."""
+    from loopcast.panel import build_panel
+    from loopcast.refusals import check_refusals
+    from loopcast.stores.sources import read_source
+
+    problem = load_problem(config)
+    ingest = build_panel(read_source(problem), problem)
+    for note in ingest.notes:
+        typer.echo(f"- {note}")
+    check_refusals(ingest, problem)
+    times = ingest.panel["timestamp_utc"]
+    typer.echo(
+        f"{problem.name}: {ingest.n_rows:,} rows, {ingest.n_refused:,} refused; {len(ingest.panel):,} steps of "
+        f"{ingest.panel['series_id'].nunique()} series from {times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}; "
+        "ready to train"
+    )
+
+
+@commands.command()
+def migrate() -> None:
+    """Bring the database to what this version expects; any command does it by itself."""
+    typer.echo(f"{Stores(Settings()).database.place}: migrated")
+
+
+@commands.command()
+def versions(problem: ProblemName) -> None:
+    """List the model versions of a problem, the latest first."""
+    registry = Stores(Settings()).registry
+    champion = registry.champion(problem)
+    for version in registry.versions(problem):
+        mark = " champion" if champion and version.version == champion.version else ""
+        typer.echo(
+            f"{version.version:>4}  {version.candidate:<22} trained until {version.trained_until_utc:%Y-%m-%d}  "
+            f"weights {version.weights_sha256[:12]}  data {version.snapshot_sha256[:12]}{mark}"
+        )
+
+
+@commands.command()
+def history(problem: ProblemName, limit: Annotated[int, typer.Option(help="Decisions at most.")] = 20) -> None:
+    """List what was decided about a problem's models, the latest first."""
+    for decision in Stores(Settings()).decisions.history(problem, limit):
+        change = f"{decision.champion_before or '-'} -> {decision.champion_after or '-'}"
+        typer.echo(
+            f"{decision.decided_at_utc:%Y-%m-%d %H:%M} UTC  {decision.kind:<10} version {decision.model_version:<4} "
+            f"champion {change:<10} by {decision.actor}, rule {decision.rule}"
+        )
+        for reason in decision.reasons:
+            typer.echo(f"    - {reason}")
+
+
+@commands.command()
+def quarantine(problem: ProblemName, limit: Annotated[int, typer.Option(help="Rows at most.")] = 20) -> None:
+    """Show the rows that the last ingest of a problem refused, with the reason of each."""
+    found = Stores(Settings()).quarantine.read(problem, limit=limit).fillna("-")
+    typer.echo(found.to_string(index=False) if len(found) else f"{problem}: no refused rows")
+
+
+@commands.command()
+def demote(
+    problem: ProblemName,
+    reason: Annotated[str, typer.Option(help="Why, in one sentence; kept with the decision.")],
+    to: Annotated[int | None, typer.Option(help="Version to go back to; default: the one before.")] = None,
+) -> None:
+    """Put an earlier version of a problem's model back into service."""
+    from loopcast.stores.lineage import read_actor
+    from loopcast.stores.promotion import demote as take_back
+
+    settings = Settings()
+    decision = take_back(Stores(settings).registry, problem, reason, read_actor(settings), to_version=to)
+    typer.echo(f"{problem}: champion was version {decision.champion_before}, is now {decision.champion_after}")

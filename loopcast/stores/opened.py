@@ -1,0 +1,48 @@
+"""All stores of a machine behind one handle, each opened when it is first asked for."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from loopcast.config import Settings
+from loopcast.stores.artifacts import ArtifactStore
+from loopcast.stores.database import Database, open_database
+from loopcast.stores.decisions import DecisionStore
+from loopcast.stores.quarantine import QuarantineStore
+
+if TYPE_CHECKING:
+    from loopcast.stores.registry import Registry
+
+
+@dataclass(frozen=True)
+class Stores:
+    """What tasks read from and write to."""
+
+    settings: Settings
+
+    @cached_property
+    def database(self) -> Database:
+        """PostgreSQL, migrated."""
+        return open_database(self.settings)
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """Snapshots."""
+        return ArtifactStore(self.settings.artifacts)
+
+    @cached_property
+    def quarantine(self) -> QuarantineStore:
+        """Refused rows."""
+        return QuarantineStore(self.database)
+
+    @cached_property
+    def decisions(self) -> DecisionStore:
+        """What was decided about models."""
+        return DecisionStore(self.database)
+
+    @cached_property
+    def registry(self) -> "Registry":
+        """MLflow; imported when it is needed, because that takes seconds."""
+        from loopcast.stores.registry import open_registry
+
+        return open_registry(self.settings, self.database)

@@ -1,0 +1,159 @@
+"""Which version is in service: promotion, rejection and rollback, each decided under one lock on what is true there.
+
+How a decision comes to show in the registry stands in `settlement`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from loopcast.errors import StoreError
+from loopcast.evidence.gate import Verdict
+from loopcast.stores.decisions import Decision, DecisionKind, DecisionStore
+from loopcast.stores.model_version import ModelVersion
+from loopcast.stores.registry import Registry
+from loopcast.stores.settlement import Settlement
+
+Judge = Callable[[ModelVersion | None], Verdict]
+"""Decides on the champion of the moment, None for none."""
+
+ROLLBACK_RULE: Final = "rollback"
+
+
+def promote(registry: Registry, problem: str, version: int, judge: Judge, actor: str) -> Decision:
+    """Let the version into service if the judge finds for it, and return what was decided.
+
+    A version that is in service already is not judged again: the decision that put it there is returned.
+
+    Args:
+        registry: Shows the outcome by its aliases.
+        problem: Name of the problem.
+        version: The challenger.
+        judge: Is asked inside the lock, about the champion as it is then.
+        actor: User or execution that asks.
+
+    Raises:
+        StoreError: There is no such version.
+    """
+    challenger = registry.version(problem, version)
+    with _settled(registry, problem) as (settlement, champion):
+        if champion is not None and champion.version == version:
+            return _find_entry(settlement.decisions, champion)
+        return settlement.carry_out(_decide(challenger, champion, judge(champion), actor))
+
+
+def reject(registry: Registry, problem: str, version: int, verdict: Verdict, actor: str) -> Decision:
+    """Write down that a version was judged and not let into service.
+
+    Raises:
+        StoreError: There is no such version.
+        ValueError: The verdict is to promote it.
+    """
+    if verdict.is_promoted:
+        raise ValueError(f"{problem} version {version}: found a verdict that promotes, needs one that does not")
+    challenger = registry.version(problem, version)
+    with _settled(registry, problem) as (settlement, champion):
+        return settlement.carry_out(_decide(challenger, champion, verdict, actor))
+
+
+def demote(
+    registry: Registry,
+    problem: str,
+    reason: str,
+    actor: str,
+    *,
+    to_version: int | None = None,
+    from_version: int | None = None,
+) -> Decision:
+    """Take the champion out of service, put another version in its place, and return the decision.
+
+    Args:
+        registry: Shows the outcome by its aliases.
+        problem: Name of the problem.
+        reason: One sentence for a person.
+        actor: User or execution that asks.
+        to_version: Any version; default: the one that the champion replaced when it was promoted.
+        from_version: The champion that is meant, so that asking twice does not take two steps back.
+
+    Raises:
+        StoreError: There is no champion, another than is meant, or none before it.
+    """
+    with _settled(registry, problem) as (settlement, champion):
+        if champion is None:
+            raise StoreError(f"{problem} has no champion; promote a version first")
+        if from_version is not None and from_version != champion.version:
+            return _find_demotion(settlement.decisions, champion, from_version)
+        if to_version is None:
+            to_version = _find_predecessor(settlement.decisions, champion)
+        if to_version == champion.version:
+            raise StoreError(f"{problem} version {to_version} is the champion; name another version to go back to")
+        decision = Decision(
+            problem=problem,
+            kind=DecisionKind.DEMOTION,
+            model_version=str(champion.version),
+            champion_before=str(champion.version),
+            champion_after=str(registry.version(problem, to_version).version),
+            rule=ROLLBACK_RULE,
+            reasons=(reason,),
+            figures={},
+            actor=actor,
+        )
+        return settlement.carry_out(decision)
+
+
+def reconcile(registry: Registry, problem: str) -> ModelVersion | None:
+    """Carry out what a killed process had decided, and return the champion."""
+    with _settled(registry, problem) as (_, champion):
+        return champion
+
+
+@contextmanager
+def _settled(registry: Registry, problem: str) -> Iterator[tuple[Settlement, ModelVersion | None]]:
+    """The champion, while nobody else can change it."""
+    with registry.lock_aliases(problem) as lock:
+        settlement = Settlement(registry, DecisionStore(registry.database), lock)
+        yield settlement, settlement.settle(problem)
+
+
+def _decide(challenger: ModelVersion, champion: ModelVersion | None, verdict: Verdict, actor: str) -> Decision:
+    before = None if champion is None else str(champion.version)
+    return Decision(
+        problem=challenger.problem,
+        kind=DecisionKind.PROMOTION if verdict.is_promoted else DecisionKind.REJECTION,
+        model_version=str(challenger.version),
+        champion_before=before,
+        champion_after=str(challenger.version) if verdict.is_promoted else before,
+        rule=verdict.rule,
+        reasons=verdict.reasons,
+        figures=verdict.figures,
+        actor=actor,
+    )
+
+
+def _find_entry(decisions: DecisionStore, champion: ModelVersion) -> Decision:
+    """The decision that put the champion in service."""
+    name = str(champion.version)
+    history = decisions.history(champion.problem, limit=None)
+    return next(each for each in history if each.champion_after == name != each.champion_before)
+
+
+def _find_demotion(decisions: DecisionStore, champion: ModelVersion, from_version: int) -> Decision:
+    """The demotion that was asked for before, if that is why another version is in service."""
+    entry = _find_entry(decisions, champion)
+    if entry.kind is DecisionKind.DEMOTION and entry.champion_before == str(from_version):
+        return entry
+    raise StoreError(
+        f"{champion.problem}: version {champion.version} is in service by now, not {from_version}; nothing was changed"
+    )
+
+
+def _find_predecessor(decisions: DecisionStore, champion: ModelVersion) -> int:
+    """The version that the champion replaced when it was promoted; so each step back goes further back."""
+    for each in decisions.history(champion.problem, limit=None):
+        if each.kind is DecisionKind.PROMOTION and each.champion_after == str(champion.version):
+            if each.champion_before is None:
+                break
+            return int(each.champion_before)
+    raise StoreError(
+        f"{champion.problem} version {champion.version} replaced no other version; name the one to go back to"
+    )

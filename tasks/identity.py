@@ -1,0 +1,36 @@
+"""Who is running: the execution on a cluster, or this very run on a laptop."""
+
+from typing import NamedTuple
+from uuid import uuid4
+
+from flytekit import FlyteContextManager, current_context
+
+from loopcast.config import Settings
+from loopcast.stores.lineage import read_actor
+
+
+class Execution(NamedTuple):
+    """A Flyte execution; both are empty in a local run, where all executions are called the same."""
+
+    name: str
+    url: str
+
+
+def describe_execution(settings: Settings) -> Execution:
+    """Return the execution that the present task belongs to."""
+    state = FlyteContextManager.current_context().execution_state
+    if state is None or state.is_local_execution():
+        return Execution("", "")
+    found = current_context().execution_id
+    path = f"projects/{found.project}/domains/{found.domain}/executions/{found.name}"
+    return Execution(found.name, f"{settings.console_url.rstrip('/')}/{path}" if settings.console_url else path)
+
+
+def name_attempt(settings: Settings) -> str:
+    """Return a name that retries of a task share: the execution's, or a new one in a local run."""
+    return describe_execution(settings).name or f"local-{uuid4().hex[:12]}"
+
+
+def name_actor(settings: Settings) -> str:
+    """Return who is written beside a decision."""
+    return read_actor(settings, describe_execution(settings).name)

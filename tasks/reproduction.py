@@ -1,0 +1,24 @@
+"""The task that rebuilds a model version from what its lineage names, to the last bit."""
+
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from flytekit import Resources, task
+
+from loopcast.config import Settings
+from loopcast.evidence.account import Reproduction
+from loopcast.stores.opened import Stores
+from tasks.faults import retry_transient_faults
+
+
+@task(requests=Resources(cpu="2", mem="4Gi"), retries=3, timeout=timedelta(hours=2))
+@retry_transient_faults
+def reproduce_version(problem: str, version: int) -> Reproduction:
+    """Train a version again from its snapshot; refuse, naming the differences, when other weights come out."""
+    from loopcast.stores.reproduction import reproduce
+
+    settings = Settings()
+    stores = Stores(settings)
+    with TemporaryDirectory(prefix="loopcast-reproduction-") as folder:
+        return reproduce(stores, stores.registry.version(problem, version), Path(folder))
