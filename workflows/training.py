@@ -4,16 +4,16 @@ from flytekit import conditional, workflow
 
 from loopcast.config import Problem
 from loopcast.evidence.account import TrainingOutcome
+from tasks import registration  # not its tasks by name: pyflyte lists those, and knows no option for an error
 from tasks.data import ingest_panel, store_snapshot
 from tasks.promotion import judge_challenger, promote_challenger, reject_challenger
-from tasks.registration import close_failed_runs, register_challenger
 from tasks.report import report_training
 from tasks.training import backtest_candidates, explain_offer, train_candidates
 from tasks.tuning import keep_configuration
 from workflows.tuning import tuning
 
 
-@workflow(on_failure=close_failed_runs)
+@workflow(on_failure=registration.close_failed_runs)
 def training(config: Problem, tuning_trials: int = 0) -> TrainingOutcome:
     """Make a challenger from the problem's data, and promote it if it is proven better than what is in service."""
     ingested = ingest_panel(problem=config)
@@ -29,7 +29,7 @@ def training(config: Problem, tuning_trials: int = 0) -> TrainingOutcome:
     backtested = backtest_candidates(problem=problem, snapshot=snapshot)
     evidence, losses = backtested.evidence, backtested.losses
     explanation = explain_offer(problem=problem, snapshot=snapshot, models=trained.models, evidence=evidence)
-    version = register_challenger(
+    version = registration.register_challenger(
         problem=problem, snapshot=snapshot, models=trained.models, run_id=trained.run_id,
         evidence=evidence, losses=losses, explanation=explanation,
     )  # fmt: skip
