@@ -99,7 +99,8 @@ class Residual:
             windows: Features up to the origin, shape (n, context, F).
             calendar: Calendar shares of the target steps less their mean in training, shape (n, H, C).
         """
-        answers = [network(windows, calendar[:, None], windows.shape[1] - 1) for network in self.networks]
+        pattern = torch.arange(len(windows))[:, None]
+        answers = [network(windows, calendar, pattern, windows.shape[1] - 1) for network in self.networks]
         center, log_stretch = (torch.stack(parts).mean(0).squeeze(1) for parts in zip(*answers, strict=True))
         return center, log_stretch
 

@@ -117,8 +117,8 @@ def train_network(
     state = _State(network, optimizer, schedule, torch.Generator().manual_seed(seed))
 
     def mean_loss(batch: Tensor, live: Tensor) -> tuple[Tensor, float]:
-        inputs, calendar, targets, weights = chunks.rows(batch, live)
-        center, log_stretch = network(inputs, calendar, chunks.burn_in)
+        inputs, pattern, targets, weights = chunks.rows(batch, live)
+        center, log_stretch = network(inputs, chunks.patterns, pattern, chunks.burn_in)
         losses = loss(center.flatten(0, 1), log_stretch.flatten(0, 1), targets.flatten(0, 1))
         n_live = float(weights.sum())
         return weights.flatten() @ losses.mean(-1) / n_live, n_live
@@ -162,7 +162,7 @@ class _Chunks:
         self.patterns = torch.from_numpy((design.calendar_patterns - mean).astype(np.float32))
         self.inputs = torch.from_numpy(design.inputs)
         self.targets = torch.from_numpy(np.nan_to_num(design.targets).astype(np.float32))
-        self.calendar = torch.from_numpy(design.calendar)
+        self.pattern = torch.from_numpy(design.calendar)
         self.segments = design.segments
         self.burn_in, self.length = problem.network.burn_in_length, problem.network.chunk_length
 
@@ -184,12 +184,15 @@ class _Chunks:
         return torch.from_numpy(chunks[holds])
 
     def rows(self, chunks: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Inputs of each chunk's rows; calendar, targets and weight (1 at an origin) of those behind the burn-in."""
+        """Inputs of each chunk's rows; pattern, targets and weight (1 at an origin) of those behind the burn-in."""
         raw = chunks[:, :1] + torch.arange(self.length)
         index = torch.minimum(raw, chunks[:, 1:])
         behind = index[:, self.burn_in :]
         is_live = mask[behind] & (raw[:, self.burn_in :] <= chunks[:, 1:])
-        return self.inputs[index], self.patterns[self.calendar[behind]], self.targets[behind], is_live.float()
+        # Whole rows are copied faster by index_select than by indexing.
+        inputs = self.inputs.index_select(0, index.flatten()).unflatten(0, index.shape)
+        targets = self.targets.index_select(0, behind.flatten()).unflatten(0, behind.shape)
+        return inputs, self.pattern[behind], targets, is_live.float()
 
 
 @dataclass

@@ -12,8 +12,8 @@ import pytest
 
 from loopcast.features import build_design
 from loopcast.model.ensemble import train_ensemble
-from loopcast.model.export import export_onnx
 from loopcast.model.explanation import explain_globally, lag_buckets
+from loopcast.model.export import export_onnx
 from loopcast.model.folder import FORECASTERS, load_forecaster, save_forecaster
 from loopcast.model.forecaster import Candidate, forecast_panel
 from loopcast.model.processes import open_workers

@@ -13,7 +13,7 @@ def test_an_untrained_network_is_the_baseline():
     torch.manual_seed(0)
     network = ResidualNetwork(5, 7, 3, hidden_size=8, dropout=0.2, moves_center=True)
 
-    center, log_stretch = network(torch.randn(4, 30, 5), torch.rand(4, 20, 3, 7), 10)
+    center, log_stretch = network(torch.randn(4, 30, 5), torch.rand(6, 3, 7), torch.randint(0, 6, (4, 20)), 10)
 
     assert center.shape == log_stretch.shape == (4, 20, 3)
     assert not center.any()

@@ -43,13 +43,13 @@ def test_a_chunk_answers_each_row_as_its_own_window_would():
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     chunks = _Chunks(DESIGN, calendar_mean(DESIGN, np.arange(10)), PROBLEM)
-    inputs, calendar, _, _ = chunks.rows(torch.tensor([[0, 127]]), chunks.mask(np.arange(128)))
+    inputs, pattern, _, _ = chunks.rows(torch.tensor([[0, 127]]), chunks.mask(np.arange(128)))
 
     with torch.no_grad():
-        center, stretch = network(inputs, calendar, chunks.burn_in)
+        center, stretch = network(inputs, chunks.patterns, pattern, chunks.burn_in)
         for row in (40, 77, 127):
             window = torch.from_numpy(DESIGN.inputs[window_rows(DESIGN, np.array([row]), row + 1)])
-            c, s = network(window, calendar[:, row - 40 : row - 39], row)
+            c, s = network(window, chunks.patterns, pattern[:, row - 40 : row - 39], row)
 
             torch.testing.assert_close(center[:, row - 40], c[:, 0])
             torch.testing.assert_close(stretch[:, row - 40], s[:, 0])
