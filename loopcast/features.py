@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.signal import lfilter
 
 from loopcast.config import Calendar, Problem
+from loopcast.errors import DataRefusedError
 from loopcast.grid import steps_after
 from loopcast.panel import segment_ids
 from loopcast.typing import Bools, Floats, Floats32, Ints, Times
@@ -23,8 +24,7 @@ VARIANCE_FLOOR_RATIO: Final = 1e-4
 VARIANCE_FLOOR: Final = 1e-30
 """Least variance of a series that has never moved, in the transformed target's unit squared."""
 MAX_TARGET_SD: Final = 50.0
-"""Standardised targets are clipped here: far beyond any real move, but less than one broken
-row could do to a fit."""
+"""Standardised targets are clipped here for fitting: beyond any real move, and less than one broken row would do."""
 CHANGE_CLIP, LOG_CLIP, SCORE_CLIP = 5.0, 3.0, 4.0
 """Clips of changes (in scales), log-variance ratios and rolling z-scores: outliers inform, but do not dominate."""
 
@@ -83,16 +83,29 @@ class Design:
         return self.scale[rows, None] * np.sqrt(np.arange(1, self.horizon + 1))
 
     def changes(self, rows: Ints) -> Floats:
-        """Observed change of the level from each origin to each target, shape (n, H)."""
-        return self.targets[rows] * self.step_scale(rows)
+        """Observed change of the level from each origin to each target, shape (n, H).
+
+        Args:
+            rows: Origins, whose targets all lie in their segment.
+        """
+        targets = rows[:, None] + np.arange(1, self.horizon + 1)
+        return np.asarray(self.level[targets] - self.level[rows, None], dtype=float)
 
 
 def build_design(panel: pd.DataFrame, problem: Problem) -> Design:
-    """Return the arrays of a panel, rows in the panel's order.
+    """The arrays of a panel, rows in the panel's order; which features they have depends on the problem alone.
 
     Args:
         panel: A frame that keeps `contracts.Panel`.
+
+    Raises:
+        DataRefusedError: The panel lacks a column that the problem's features are made from.
     """
+    if missing := [name for name in _needed_columns(problem) if name not in panel]:
+        raise DataRefusedError(
+            f"{problem.name}: the panel lacks {', '.join(missing)}, found {', '.join(panel.columns)}; "
+            f"needs every column that the model was trained on"
+        )
     series, names = pd.factorize(panel["series_id"])
     times = panel["timestamp_utc"].to_numpy(dtype="datetime64[us]")
     cuts = segment_ids(panel, problem)
@@ -101,7 +114,7 @@ def build_design(panel: pd.DataFrame, problem: Problem) -> Design:
     target = panel["target"].to_numpy(dtype=float)
     level = np.log(target) if problem.transform == "log" else target
     is_filled = panel["is_filled"].to_numpy(dtype=bool)
-    given = panel["range_variance"].to_numpy(dtype=float) if "range_variance" in panel else None
+    given = panel["range_variance"].to_numpy(dtype=float) if problem.columns.ohlc else None
 
     change, variance, scale = np.zeros_like(level), np.full_like(level, np.nan), np.full_like(level, np.nan)
     targets = np.full((len(level), problem.horizon), np.nan)
@@ -123,8 +136,8 @@ def build_design(panel: pd.DataFrame, problem: Problem) -> Design:
 
     calendar, patterns = _calendar_patterns(times, problem)
     inputs = np.stack([np.concatenate(parts) for parts in zip(*columns, strict=True)], axis=1)
-    names_of_features = list(_feature_names(panel, problem))
-    if len(names) > 1:
+    names_of_features = _feature_names(problem)
+    if problem.columns.series_id is not None:
         inputs = np.c_[inputs, _cross_section(inputs[:, 1:3], times)]
         names_of_features += [f"market_variance_{m}" for m in problem.features.scales[:2]]
     with np.errstate(invalid="ignore"):
@@ -197,7 +210,7 @@ def _segment_features(
         for m in scales[1:3]:
             moved = pd.Series(change).rolling(m, min_periods=1).sum().to_numpy()
             features.append(np.clip(moved / (scale * m**0.5), -CHANGE_CLIP, CHANGE_CLIP))
-        if "overnight_change" in rows:
+        if problem.columns.ohlc:
             overnight = rows["overnight_change"].to_numpy(dtype=float)
             features.append(np.clip(overnight / scale, -CHANGE_CLIP, CHANGE_CLIP))
         for covariate in problem.columns.covariates:
@@ -210,16 +223,21 @@ def _segment_features(
     return features
 
 
-def _feature_names(panel: pd.DataFrame, problem: Problem) -> list[str]:
+def _feature_names(problem: Problem) -> list[str]:
     scales = problem.features.scales
     return [
         "change",
         *(f"variance_{m}" for m in scales),
         "variance_all",
         *(f"change_{m}" for m in scales[1:3]),
-        *(["overnight_change"] if "overnight_change" in panel else []),
+        *(["overnight_change"] if problem.columns.ohlc else []),
         *(c.column for c in problem.columns.covariates),
     ]
+
+
+def _needed_columns(problem: Problem) -> list[str]:
+    ranges = ["range_variance", "overnight_change"] if problem.columns.ohlc else []
+    return [*ranges, *(f"covariate_{each.column}" for each in problem.columns.covariates)]
 
 
 def _cross_section(surprises: Floats, times: Times) -> Floats:

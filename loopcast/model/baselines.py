@@ -76,13 +76,14 @@ class HistoricalSimulation(_Fitted):
     def quantiles(self, design: Design, rows: Ints) -> Floats:
         """As `Forecaster.quantiles`."""
         result = np.empty((len(rows), design.horizon, len(self.levels)))
+        heads = rows - design.position[rows]
         for h in range(1, design.horizon + 1):
             available = np.minimum(HISTORY_STEPS, design.position[rows] + 1 - h)
             for n in np.unique(available):
                 group = np.flatnonzero(available == n)
                 for block in np.array_split(group, -(-len(group) // BLOCK_ROWS)):
                     ends = rows[block, None] - np.arange(max(n, 1))
-                    moves = design.level[ends] - design.level[np.maximum(ends - h, 0)]
+                    moves = design.level[ends] - design.level[np.maximum(ends - h, heads[block, None])]
                     result[block, h - 1] = np.quantile(moves, self.levels, axis=1).T
         return result
 

@@ -28,7 +28,9 @@ def save_forecaster(forecaster: Forecaster, problem: Problem, folder: Path) -> s
     folder.mkdir(parents=True, exist_ok=True)
     values, arrays = forecaster.state()
     digest = _digest_state(values, arrays)
-    save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, folder / "weights.safetensors")
+    weights = folder / "weights.safetensors"
+    save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, weights)
+    weights.chmod(0o644)  # safetensors lets nobody else read it, and a service may run as another user
     content = {
         "format": FORMAT,
         "candidate": forecaster.candidate.value,

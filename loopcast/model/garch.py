@@ -15,8 +15,8 @@ from loopcast.typing import Floats, Ints
 
 MIN_FIT_STEPS: Final = 100
 """Changes below which a series takes the pooled parameters: five parameters need about twenty each."""
-BLOCK_ROWS: Final = 512
-"""Origins simulated at once: 512 x 2000 paths are 8 MB."""
+BLOCK_VALUES: Final = 5_000_000
+"""Simulated changes held at once, over origins, paths and horizons: 40 MB."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,18 @@ class GarchT(_Fitted):
         return cls(parameters, units, problem.backtest.garch_simulations, np.asarray(problem.quantiles))
 
     def quantiles(self, design: Design, rows: Ints) -> Floats:
-        """As `Forecaster.quantiles`; a series without parameters takes the median ones and its own deviation."""
+        """As `Forecaster.quantiles`; a series without parameters of its own takes the median ones."""
         result = np.empty((len(rows), design.horizon, len(self.levels)))
         for code in np.unique(design.series[rows]):
             chosen = np.flatnonzero(design.series[rows] == code)
             name = design.series_ids[code]
-            own = design.change[(design.series == code) & (design.position > 0)]
             parameters = self.parameters.get(name) or np.median([*self.parameters.values()] or [IID], axis=0).tolist()
-            unit = self.units.get(name) or max(float(own[:MIN_FIT_STEPS].std()), VARIANCE_FLOOR**0.5)
+            unit = self.units.get(name) or float(np.median([*self.units.values()] or [1.0]))
             variance = np.empty_like(design.level)
             for first, last in design.segments[design.series[design.segments[:, 0]] == code]:
                 variance[first : last + 1] = filter_variance(design.change[first : last + 1] / unit, parameters)
             draws = _draws(self.n_paths, design.horizon, parameters[4])
-            for block in np.array_split(chosen, -(-len(chosen) // BLOCK_ROWS)):
+            for block in np.array_split(chosen, -(-len(chosen) * draws.size // BLOCK_VALUES)):
                 paths = _simulate(variance[rows[block]], parameters, draws)
                 result[block] = unit * np.moveaxis(np.quantile(paths, self.levels, axis=1), 0, -1)
         return result

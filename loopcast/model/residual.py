@@ -55,6 +55,7 @@ class Residual:
     @classmethod
     def from_networks(cls, trained: list[TrainedNetwork], design: Design, split: Split, problem: Problem) -> Self:
         """Average networks that were trained elsewhere, and calibrate on the validation block."""
+        torch.set_num_threads(1)
         networks = []
         for each in trained:
             network = make_network(design, problem, is_recurrent=cls.is_recurrent)

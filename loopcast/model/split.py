@@ -50,7 +50,7 @@ def split_walk_forward(design: Design, problem: Problem) -> list[Split]:
     """
     calendar, rule = forecast_calendar(design, problem), problem.backtest
     first = rule.initial_steps or len(calendar) // 2
-    needed = problem.training.validation_steps + problem.features.scales[-1] + 2 * problem.horizon
+    needed = 2 * problem.training.validation_steps + problem.features.scales[-1] + 2 * problem.horizon
     first = max(first, needed)
     if first >= len(calendar) - problem.horizon:
         raise DataRefusedError(

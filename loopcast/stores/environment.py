@@ -49,11 +49,12 @@ def compare_environments(then: Mapping[str, str], now: Mapping[str, str]) -> lis
     >>> compare_environments(here | {"python": "3.11.7", "torch": "2.13.0", "mlflow": "3.16.0"}, here)
     ['torch was 2.13.0, here it is 2.14.0; install torch==2.13.0']
     """
+    differing = [name for name in NEXT_STEPS if _essence(name, then) != _essence(name, now)]
     return [
-        f"{name} was {then.get(name, UNKNOWN)}, here it is {now.get(name, UNKNOWN)}; "
-        + step.format(then=then.get(name, UNKNOWN))
-        for name, step in NEXT_STEPS.items()
-        if _essence(name, then) != _essence(name, now)
+        f"{name} was {then[name]}, here it is {now.get(name, UNKNOWN)}; {NEXT_STEPS[name].format(then=then[name])}"
+        if name in then
+        else f"{name} was not recorded, here it is {now[name]}"
+        for name in differing
     ]
 
 

@@ -26,7 +26,7 @@ from loopcast.stores.database import Database
 from loopcast.stores.lineage import Lineage
 from loopcast.stores.model_version import ModelVersion
 from loopcast.stores.run_states import PROCESS_TAG, fail_open_runs, resume_run, start_run
-from loopcast.stores.runs import TrainingRun, frame_path
+from loopcast.stores.runs import ERROR_TAG, TrainingRun, frame_path
 from loopcast.stores.serving_model import write_mlflow_model
 from loopcast.stores.tracking import global_client, open_client, open_experiment
 
@@ -203,7 +203,8 @@ class Registry:
     def _create_version(self, problem: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
         """The version appears with all its tags at once."""
         run = self.client.get_run(run_id)
-        lineage = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.") and k != PROCESS_TAG}
+        of_run_alone = ("mlflow.", PROCESS_TAG, ERROR_TAG)
+        lineage = {name: text for name, text in run.data.tags.items() if not name.startswith(of_run_alone)}
         with self.database.locked(f"model/{problem}"):
             if _or_none(lambda: self.client.get_registered_model(problem)) is None:
                 self.client.create_registered_model(problem)

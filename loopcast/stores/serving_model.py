@@ -19,7 +19,7 @@ from loopcast.model.forecaster import forecast_panel, quantile_column
 
 REQUIREMENTS: Final = (
     "mlflow", "arch", "numpy", "pandas", "pandera", "pydantic", "pydantic-settings", "pyyaml", "safetensors", "scipy",
-    "torch", "tqdm",
+    "torch",
 )  # fmt: skip
 """What the package imports when it forecasts, and MLflow itself; stated, because MLflow would guess in a subprocess."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULTS: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",  # half a minute of trying; MLflow's 7 take over four minutes
@@ -42,7 +43,7 @@ def open_client(settings: Settings, database: Database) -> "MlflowClient":
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())  # it may have been imported before
     if settings.tracking_uri is None:
         return _open_tables(database, artifact_root(settings))
     client = MlflowClient(settings.tracking_uri, settings.tracking_uri)

@@ -5,12 +5,17 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
 from loopcast.config import Settings
 from loopcast.stores.database import Database, open_database
 from tests.integration.clients import end_server
+
+if TYPE_CHECKING:
+    from loopcast.stores.registry import Registry
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,6 +38,26 @@ def database() -> Iterator[Database]:
     yield open_database(Settings(home=home))
     end_server(home)
     shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def shared_home(database: Database) -> Path:
+    """The work folder of that database."""
+    return database.embedded_folder.parent
+
+
+@pytest.fixture(scope="session")
+def registry(shared_home: Path) -> "Registry":
+    """Its registry."""
+    from tests.integration.models import open_home  # seconds, which only those who need it pay
+
+    return open_home(shared_home)
+
+
+@pytest.fixture
+def name() -> str:
+    """A problem that no other test uses."""
+    return f"p{uuid4().hex}"
 
 
 @pytest.fixture

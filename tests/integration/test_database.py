@@ -66,8 +66,9 @@ def test_sqlalchemy_reaches_the_same_database(database):
     assert revision == NEWEST
 
 
-def test_tenants_do_not_meet(database):
+def test_tenants_do_not_meet(empty_url):
     """MLflow and Optuna each find their own table `alembic_version`, and Loopcast keeps its own."""
+    database = _open(empty_url)
     for tenant in ("mlflow", "optuna"):
         engine = create_engine(database.sqlalchemy_url_for(tenant))
         with engine.begin() as connection:

@@ -55,6 +55,20 @@ def test_a_decision_that_is_recorded_twice_is_kept_once(decisions, problem):
     assert decisions.history(problem) == [decision]
 
 
+def test_a_decision_is_unapplied_until_it_is_marked(decisions, problem):
+    """What is yet to be carried out comes in the order in which it was decided; marking twice changes nothing."""
+    first, second = _decision(problem), _decision(problem, kind=DecisionKind.DEMOTION)
+    for decision in (first, second, _decision(f"{problem}-other")):
+        decisions.record(decision)
+    assert decisions.unapplied(problem) == [first, second]
+
+    decisions.mark_applied(first)
+    decisions.mark_applied(first)
+
+    assert decisions.unapplied(problem) == [second]
+    assert decisions.history(problem, limit=None) == [second, first]
+
+
 def test_figures_that_could_not_be_known_survive(decisions, problem):
     """NaN and infinity, which JSON lacks, come back as they were."""
     decisions.record(_decision(problem, figures={"t": math.nan, "limit": -math.inf}))

@@ -82,17 +82,19 @@ def test_the_tested_future_changes_no_fitted_candidate(candidate, tmp_path):
     """Scales, splits, baselines, weights and calibration see nothing behind the start of the tested block."""
     fold = split_walk_forward(DESIGN, PROBLEM)[0]
     other = PANEL.copy()
-    is_future = other["timestamp_utc"] >= np.datetime_as_string(DESIGN.timestamp_utc[fold.test].min()) + "Z"
+    is_future = other["timestamp_utc"] > np.datetime_as_string(DESIGN.timestamp_utc[fold.test].min()) + "Z"
     other.loc[is_future, "target"] *= np.random.default_rng(5).uniform(0.5, 2, int(is_future.sum()))
     changed = build_design(other, PROBLEM)
 
-    digests = []
+    digests, first_answers = [], []
     for name, design in (("before", DESIGN), ("changed", changed)):
         split = split_walk_forward(design, PROBLEM)[0]
         fitted = FORECASTERS[candidate].fit(design, split, PROBLEM)
         digests.append(save_forecaster(fitted, PROBLEM, tmp_path / name))
+        first_answers.append(fitted.quantiles(design, fold.test[:1]))
 
     assert digests[0] == digests[1]
+    assert np.array_equal(*first_answers)
 
 
 @pytest.mark.parametrize("candidate", list(Candidate))

@@ -76,7 +76,7 @@ def test_garch_forecasts_do_not_depend_on_their_neighbours():
 
 
 def test_garch_serves_a_series_it_was_not_fitted_on():
-    """A new series takes the median parameters and its own deviation."""
+    """A new series takes the median parameters of those it was fitted on."""
     model = GarchT.fit(DESIGN, SPLIT, PROBLEM)
     stranger = build_design(make_panel(n_series=1, seed=9).assign(series_id="NEW"), PROBLEM)
 
@@ -107,3 +107,15 @@ def test_every_rival_gives_ascending_finite_quantiles(cls):
     assert found.shape == (len(rows), 3, len(LEVELS))
     assert np.isfinite(found).all()
     assert (np.diff(found, axis=-1) >= 0).all()
+
+
+def test_historical_simulation_never_reads_another_series():
+    """At the head of a series, where few changes of a long horizon exist, none is taken from the series before."""
+    problem = make_panel_problem(horizon=10, features={"scales": [1, 2]})
+    panel = make_panel(n_series=2, n_steps=400)
+    panel.loc[panel["series_id"] == "S1", "target"] *= 1e6
+    design = build_design(panel, problem)
+
+    found = HistoricalSimulation(LEVELS).quantiles(design, np.array([402, 405]))
+
+    assert np.abs(found).max() < 1

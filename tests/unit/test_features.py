@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopcast.config import Columns, Covariate
+from loopcast.config import Columns, Covariate, Ohlc
+from loopcast.errors import DataRefusedError
 from loopcast.features import build_design, weighted_mean
 from tests.panels import make_panel, make_panel_problem
 
@@ -28,7 +29,13 @@ def test_weighted_mean_equals_a_naive_loop(values, decay):
 @pytest.mark.parametrize("cut", [100, 333])
 def test_the_future_changes_nothing_before_it(cut):
     """Other values from some day on leave every earlier feature, scale and flag the same to the last bit."""
-    columns = Columns(timestamp="day", target="price", series_id="name", covariates=(Covariate(column="volume"),))
+    columns = Columns(
+        timestamp="day",
+        target="price",
+        series_id="name",
+        ohlc=Ohlc(open="open", high="high", low="low", close="close"),
+        covariates=(Covariate(column="volume"),),
+    )
     problem = make_panel_problem(columns=columns)
     panel = make_panel(n_series=3, has_ranges=True)
     panel = panel.assign(covariate_volume=np.random.default_rng(1).uniform(1, 2, len(panel)))
@@ -107,3 +114,34 @@ def test_calendar_patterns_count_the_steps_ahead():
 
     assert shares[0].tolist() == [1, 0, 0, 0, 0, 0, 0]
     np.testing.assert_allclose(shares[2], [1 / 3, 1 / 3, 1 / 3, 0, 0, 0, 0], rtol=1e-6)
+
+
+def test_true_changes_are_never_clipped():
+    """However far a value jumps behind a frozen stretch, what came true is what it is judged by."""
+    panel = make_panel(n_series=1)
+    panel.loc[100:300, "target"] = 50.0
+    panel.loc[301:, "target"] = 400.0
+
+    design = build_design(panel, make_panel_problem())
+
+    assert abs(design.targets[300]).max() <= 50
+    assert design.changes(np.array([300]))[0, 0] == pytest.approx(np.log(8))
+
+
+def test_features_depend_on_the_problem_and_not_on_the_panel():
+    """A panel of one series, or with more columns, gives the features that the model was trained on."""
+    problem = make_panel_problem()
+
+    many = build_design(make_panel(n_series=3), problem)
+    one = build_design(make_panel(n_series=1, has_ranges=True), problem)
+
+    assert one.feature_names == many.feature_names
+    assert one.inputs.shape[1] == many.inputs.shape[1]
+
+
+def test_a_panel_without_a_needed_column_is_refused_by_name():
+    """The sentence names what is missing, and what is there."""
+    columns = Columns(timestamp="day", target="price", series_id="name", covariates=(Covariate(column="volume"),))
+
+    with pytest.raises(DataRefusedError, match=r"lacks covariate_volume, found series_id"):
+        build_design(make_panel(), make_panel_problem(columns=columns))
