@@ -111,7 +111,7 @@ class Ewma(_Fitted):
         return self.deviations(design)[rows, None, None] * steps[:, None] * shape
 
     def deviations(self, design: Design) -> Floats:
-        """Return the deviation of the next change at each row, shape (N,), in the level's unit."""
+        """The deviation of the next change at each row, shape (N,), in the level's unit."""
         variance = np.empty_like(design.level)
         for first, last in design.segments:
             squares = design.change[first : last + 1] ** 2

@@ -6,7 +6,7 @@ from loopcast.typing import Floats
 
 
 def conformal_widening(targets: Floats, quantiles: Floats, levels: Floats) -> Floats:
-    """Return what to add to each quantile, symmetric around the median, shape (H, K), in scales.
+    """What to add to each quantile, symmetric around the median, shape (H, K), in scales.
 
     Args:
         targets: Standardised targets of the held-out origins, shape (n, H).

@@ -11,12 +11,12 @@ from loopcast.progress import track
 
 
 def train_seed(design: Design, problem: Problem, split: Split, seed: int, checkpoint: Path | None) -> TrainedNetwork:
-    """Return one trained network of the ensemble."""
+    """One trained network of the ensemble."""
     return train_network(design, split, problem, seed, checkpoint=checkpoint)
 
 
 def train_ensemble(workers: Workers, split: Split, checkpoints: Path | None = None) -> list[TrainedNetwork]:
-    """Return the trained networks in the order of their seeds.
+    """The trained networks in the order of their seeds.
 
     Args:
         checkpoints: Folder with a file for each seed, written after each epoch; what it holds is taken up.

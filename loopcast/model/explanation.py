@@ -25,7 +25,7 @@ PERMUTATIONS: Final = 1
 
 
 def lag_buckets(problem: Problem) -> list[tuple[str, int, int]]:
-    """Return name, first and last lag of each bucket, in steps before the origin, nearest first.
+    """Name, first and last lag of each bucket, in steps before the origin, nearest first.
 
     The buckets end where the windows of the features do; the origin itself is one of its own.
     """
@@ -37,7 +37,7 @@ def lag_buckets(problem: Problem) -> list[tuple[str, int, int]]:
 
 
 def explain_forecaster(forecaster: Forecaster, panel: pd.DataFrame, problem: Problem) -> pd.DataFrame:
-    """Return a frame that keeps `contracts.Explanation`; without rows for a plain formula, which explains itself."""
+    """A frame that keeps `contracts.Explanation`; without rows for a plain formula, which explains itself."""
     if not isinstance(forecaster, Residual):
         return pd.DataFrame(columns=["feature", "lag_bucket", "importance"])
     design = build_design(panel, problem)
@@ -45,7 +45,7 @@ def explain_forecaster(forecaster: Forecaster, panel: pd.DataFrame, problem: Pro
 
 
 def explain_globally(forecaster: Residual, design: Design, rows: Ints, problem: Problem) -> pd.DataFrame:
-    """Return the mean absolute Shapley value of each group over an even sample of the rows.
+    """The mean absolute Shapley value of each group over an even sample of the rows.
 
     Returns:
         Columns feature, lag_bucket, importance (of the log-stretch); buckets nearest first.
@@ -61,7 +61,7 @@ def explain_globally(forecaster: Residual, design: Design, rows: Ints, problem: 
 
 
 def explain_origin(forecaster: Residual, design: Design, row: int, background: Ints, problem: Problem) -> Floats:
-    """Return the Shapley values of one origin's groups, shape (F, buckets), in log-stretch.
+    """The Shapley values of one origin's groups, shape (F, buckets), in log-stretch.
 
     Args:
         background: Rows whose mean features stand for a group that is left out.

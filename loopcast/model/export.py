@@ -53,7 +53,7 @@ def export_onnx(forecaster: Residual, design: Design, rows: Ints, file: Path) ->
 
 
 def open_session(file: Path) -> Any:
-    """Return an ONNX Runtime session of one thread."""
+    """An ONNX Runtime session of one thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -62,7 +62,7 @@ def open_session(file: Path) -> Any:
 
 
 def run_session(session: Any, context_length: int, design: Design, rows: Ints) -> Floats:
-    """Return the standardised quantiles at the rows, shape (n, H, K)."""
+    """The standardised quantiles at the rows, shape (n, H, K)."""
     window = design.inputs[window_rows(design, rows, context_length)]
     calendar = design.calendar_patterns[design.calendar[rows]]
     feed = {"window": window, "calendar": calendar}

@@ -70,7 +70,7 @@ def save_candidates(fitted: Fitted, panel: pd.DataFrame, problem: Problem, folde
 
 
 def refit_candidate(candidate: Candidate, panel: pd.DataFrame, problem: Problem, n_processes: int) -> Forecaster:
-    """Return one candidate as `fit_for_service` fits it."""
+    """One candidate as `fit_for_service` fits it."""
     design = build_design(panel, problem)
     split = split_for_service(design, problem)
     if candidate is not Candidate.LSTM:

@@ -43,7 +43,7 @@ def save_forecaster(forecaster: Forecaster, problem: Problem, folder: Path) -> s
 
 
 def load_forecaster(folder: Path) -> tuple[Forecaster, Problem]:
-    """Return the forecaster and its problem that `save_forecaster` wrote.
+    """The forecaster and its problem that `save_forecaster` wrote.
 
     Raises:
         StoreError: The folder is of a newer format, or its weights are not those that were saved.
@@ -62,7 +62,7 @@ def load_forecaster(folder: Path) -> tuple[Forecaster, Problem]:
 
 
 def digest_forecaster(forecaster: Forecaster) -> str:
-    """Return the SHA-256 of what was fitted, independent of the file that holds it."""
+    """The SHA-256 of what was fitted, independent of the file that holds it."""
     return _digest_state(*forecaster.state())
 
 

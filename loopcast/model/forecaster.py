@@ -36,21 +36,21 @@ class Forecaster(Protocol):
 
     @classmethod
     def fit(cls, design: Design, split: Split, problem: Problem) -> Self:
-        """Return the candidate fitted on the origins before the split's test block."""
+        """The candidate fitted on the origins before the split's test block."""
 
     def quantiles(self, design: Design, rows: Ints) -> Floats:
-        """Return the quantiles of the change of the level over each horizon, ascending, shape (n, H, K)."""
+        """The quantiles of the change of the level over each horizon, ascending, shape (n, H, K)."""
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
-        """Return all that was fitted: values for JSON, and arrays."""
+        """All that was fitted: values for JSON, and arrays."""
 
     @classmethod
     def from_state(cls, values: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]], problem: Problem) -> Self:
-        """Return the forecaster whose `state` this was."""
+        """The forecaster whose `state` this was."""
 
 
 def forecast_panel(forecaster: Forecaster, panel: pd.DataFrame, problem: Problem) -> pd.DataFrame:
-    """Return the forecast of each series from its last step: one row per series and horizon, one column per quantile.
+    """The forecast of each series from its last step: one row per series and horizon, one column per quantile.
 
     Args:
         panel: A frame that keeps `contracts.Panel`.
@@ -74,7 +74,7 @@ def forecast_panel(forecaster: Forecaster, panel: pd.DataFrame, problem: Problem
 
 
 def forecast_rows(quantiles: Floats, design: Design, rows: Ints, problem: Problem) -> pd.DataFrame:
-    """Return quantiles of changes as forecasts of the target; columns as in `forecast_panel`.
+    """Quantiles of changes as forecasts of the target; columns as in `forecast_panel`.
 
     Args:
         quantiles: Shape (n, H, K).
@@ -100,7 +100,7 @@ def forecast_rows(quantiles: Floats, design: Design, rows: Ints, problem: Proble
 
 
 def quantile_column(level: float) -> str:
-    """Return the name of a quantile's column.
+    """The name of a quantile's column.
 
     >>> quantile_column(0.025)
     'q_0.025'

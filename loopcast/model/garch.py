@@ -70,7 +70,7 @@ IID: Final = [0.0, 1.0, 0.0, 0.0, 8.0]
 
 
 def fit_garch(changes: Floats) -> list[float]:
-    """Return mean, omega, alpha, beta and degrees of freedom of changes with unit deviation, shape (n,)."""
+    """Mean, omega, alpha, beta and degrees of freedom of changes with unit deviation, shape (n,)."""
     from arch import arch_model
 
     model = arch_model(changes, mean="Constant", p=1, o=0, q=1, dist="t", rescale=False)
@@ -79,7 +79,7 @@ def fit_garch(changes: Floats) -> list[float]:
 
 
 def filter_variance(changes: Floats, parameters: list[float]) -> Floats:
-    """Return the variance of the step after each change, shape (n,): v[t+1] = omega + alpha e[t]^2 + beta v[t]."""
+    """The variance of the step after each change, shape (n,): v[t+1] = omega + alpha e[t]^2 + beta v[t]."""
     mean, omega, alpha, beta, _ = parameters
     driven = omega + alpha * (changes - mean) ** 2
     start = omega / max(1 - alpha - beta, 1e-3)

@@ -42,7 +42,7 @@ class ResidualNetwork(nn.Module):
                     nn.init.zeros_(parameter)
 
     def forward(self, inputs: Tensor, patterns: Tensor, pattern: Tensor, skip: int) -> tuple[Tensor, Tensor]:
-        """Return centre and log-stretch of the rows from `skip` on, each of shape (batch, rows - skip, H).
+        """Centre and log-stretch of the rows from `skip` on, each of shape (batch, rows - skip, H).
 
         Args:
             inputs: Features, shape (batch, rows, F).
@@ -85,14 +85,14 @@ class PinballTable:
 
     def __init__(self, baseline: Tensor, levels: Tensor) -> None:
         n_levels = len(levels)
-        self.knots = baseline
+        self.columns = baseline.t().contiguous().unsqueeze(-1)
         below = (torch.arange(n_levels + 1)[:, None] <= torch.arange(n_levels)).to(baseline.dtype)
         weights = levels - below
         self.slopes = (weights.sum(1) / n_levels).expand(len(baseline), -1).contiguous()
         self.intercepts = -(weights[None] * baseline[:, None]).sum(-1) / n_levels
 
     def __call__(self, center: Tensor, log_stretch: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of each row and horizon, shape (n, H), in units of the row's scale.
+        """The loss of each row and horizon, shape (n, H), in units of the row's scale.
 
         Args:
             center, log_stretch, targets: m, g and z, each of shape (n, H).
@@ -102,8 +102,8 @@ class PinballTable:
             # Counting the knots below by comparisons is twice as fast as a binary search in so short a table.
             scaled = ((targets - center) / stretch).t().contiguous()
             piece = torch.zeros_like(scaled, dtype=torch.uint8)
-            for knots in self.knots.t().contiguous():
-                piece += scaled > knots[:, None]
+            for knot in self.columns:
+                piece += (scaled > knot).view(torch.uint8)
             piece = piece.long()
             slope, intercept = self.slopes.gather(1, piece).t(), self.intercepts.gather(1, piece).t()
         return slope * (targets - center) + stretch * intercept

@@ -81,7 +81,7 @@ class Residual:
 
     @torch.no_grad()
     def center_and_stretch(self, design: Design, rows: Ints) -> tuple[Floats, Floats]:
-        """Return m and g averaged over the networks, each of shape (n, H), in scales and in log of a ratio."""
+        """M and g averaged over the networks, each of shape (n, H), in scales and in log of a ratio."""
         inputs = torch.from_numpy(design.inputs)
         patterns = torch.from_numpy((design.calendar_patterns - self.calendar_mean).astype(np.float32))
         centers, stretches = [np.empty((0, design.horizon))], [np.empty((0, design.horizon))]
@@ -94,7 +94,7 @@ class Residual:
         return np.concatenate(centers), np.concatenate(stretches)
 
     def answer(self, windows: Tensor, calendar: Tensor) -> tuple[Tensor, Tensor]:
-        """Return m and g averaged over the networks, each of shape (n, H).
+        """M and g averaged over the networks, each of shape (n, H).
 
         Args:
             windows: Features up to the origin, shape (n, context, F).
@@ -154,7 +154,7 @@ class Linear(Residual):
 
 
 def window_rows(design: Design, rows: Ints, length: int) -> Ints:
-    """Return the rows of the window that ends at each row, shape (n, length); its head repeats before it."""
+    """The rows of the window that ends at each row, shape (n, length); its head repeats before it."""
     heads = rows - design.position[rows]
     windows: Ints = np.maximum(rows[:, None] + np.arange(1 - length, 1), heads[:, None])
     return windows

@@ -31,19 +31,19 @@ class Split:
 
 
 def forecast_calendar(design: Design, problem: Problem) -> Times:
-    """Return the times at which the forecast series were observed, ascending without repeats, shape (n,)."""
+    """The times at which the forecast series were observed, ascending without repeats, shape (n,)."""
     codes = [code for code, name in enumerate(design.series_ids) if problem.is_forecast(name)]
     return np.unique(design.timestamp_utc[np.isin(design.series, codes)])
 
 
 def split_for_service(design: Design, problem: Problem) -> Split:
-    """Return the split of the model that goes into service: the last steps validate, all before them train."""
+    """The split of the model that goes into service: the last steps validate, all before them train."""
     calendar = forecast_calendar(design, problem)
     return _split(design, problem, calendar[-min(problem.training.validation_steps, len(calendar))], None, None)
 
 
 def split_walk_forward(design: Design, problem: Problem) -> list[Split]:
-    """Return the folds of the backtest, oldest first: expanding training, validation, then the tested block.
+    """The folds of the backtest, oldest first: expanding training, validation, then the tested block.
 
     Raises:
         DataRefusedError: The data are too short for one fold.

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from loopcast.config import Problem
 from loopcast.features import Design
 from loopcast.model.network import PinballTable, ResidualNetwork
+from loopcast.model.optimizer import FlatAdamW
 from loopcast.model.split import Split
 from loopcast.typing import Floats, Ints
 
@@ -26,9 +27,6 @@ CHUNK_SHIFT: Final = 22
 """Rows by which the cut into chunks moves from epoch to epoch, so that no origin always sits at the same depth."""
 MIN_GAIN: Final = 1e-6
 """Fall of the validation loss, in scales, that counts as progress."""
-WARMUP_SHARE: Final = 0.15
-"""Share of the one-cycle schedule in which the learning rate rises (Smith and Topin, 2018)."""
-MAX_GRADIENT_NORM: Final = 1.0
 
 Report = Callable[[int, float], bool]
 """Called with epoch and validation loss; True ends the training there (a pruned trial)."""
@@ -51,7 +49,7 @@ class TrainedNetwork:
 
 
 def make_network(design: Design, problem: Problem, *, is_recurrent: bool = True) -> ResidualNetwork:
-    """Return an untrained network for the design, which outputs the baseline exactly."""
+    """An untrained network for the design, which outputs the baseline exactly."""
     shape = problem.network
     return ResidualNetwork(
         n_features=design.inputs.shape[1],
@@ -64,15 +62,15 @@ def make_network(design: Design, problem: Problem, *, is_recurrent: bool = True)
 
 
 def baseline_quantiles(design: Design, rows: Ints, problem: Problem) -> Floats:
-    """Return the quantiles of the standardised targets over the rows, shape (H, K): filtered historical simulation.
+    """The quantiles of the standardised targets over the rows, shape (H, K): filtered historical simulation.
 
     Source: Barone-Adesi, Giannopoulos and Vosper (1999).
     """
-    return np.quantile(design.targets[rows], problem.quantiles, axis=0).T
+    return np.stack([np.quantile(design.targets[rows, h], problem.quantiles) for h in range(problem.horizon)])
 
 
 def calendar_mean(design: Design, rows: Ints) -> Floats:
-    """Return the mean of the rows' calendar patterns, shape (H, C); subtracted, so that the baseline stays the mean."""
+    """The mean of the rows' calendar patterns, shape (H, C); subtracted, so that the baseline stays the mean."""
     counts = np.bincount(design.calendar[rows], minlength=len(design.calendar_patterns))
     return np.tensordot(counts / max(counts.sum(), 1), design.calendar_patterns.astype(float), axes=1)
 
@@ -87,7 +85,7 @@ def train_network(
     checkpoint: Path | None = None,
     report: Report | None = None,
 ) -> TrainedNetwork:
-    """Return the network of the best validation epoch.
+    """The network of the best validation epoch.
 
     Args:
         seed: Of the initial weights, the order of chunks, and dropout.
@@ -103,18 +101,15 @@ def train_network(
     levels = torch.tensor(problem.quantiles)
     loss = PinballTable(torch.from_numpy(baseline_quantiles(design, split.train, problem).astype(np.float32)), levels)
     network = make_network(design, problem, is_recurrent=is_recurrent)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=rule.learning_rate, weight_decay=rule.weight_decay, fused=True
-    )
     train, validation = chunks.mask(split.train), chunks.mask(split.validation)
     step = problem.network.chunk_length - problem.network.burn_in_length
     cuts = [chunks.cut(split.train, shift) for shift in range(0, step, CHUNK_SHIFT)]
     validation_chunks = chunks.cut(split.validation, 0)
     n_batches = -(-max(map(len, cuts)) // rule.batch_chunks)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rule.learning_rate, total_steps=n_batches * rule.max_epochs, pct_start=WARMUP_SHARE
+    optimizer = FlatAdamW(
+        network, rate=rule.learning_rate, weight_decay=rule.weight_decay, n_steps=n_batches * rule.max_epochs
     )
-    state = _State(network, optimizer, schedule, torch.Generator().manual_seed(seed))
+    state = _State(network, optimizer, torch.Generator().manual_seed(seed))
 
     def mean_loss(batch: Tensor, live: Tensor) -> tuple[Tensor, float]:
         inputs, pattern, targets, weights = chunks.rows(batch, live)
@@ -140,11 +135,8 @@ def train_network(
         order = order[torch.randperm(len(order), generator=state.generator)]
         for batch in order.split(rule.batch_chunks):
             mean, n = mean_loss(batch, train)
-            optimizer.zero_grad(set_to_none=True)
             mean.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM)
             optimizer.step()
-            schedule.step()
             total, count = total + float(mean.detach()) * n, count + n
         value = validate()
         state.note(epoch, total / count, value)
@@ -161,7 +153,7 @@ class _Chunks:
     def __init__(self, design: Design, mean: Floats, problem: Problem) -> None:
         self.patterns = torch.from_numpy((design.calendar_patterns - mean).astype(np.float32))
         self.inputs = torch.from_numpy(design.inputs)
-        self.targets = torch.from_numpy(np.nan_to_num(design.targets).astype(np.float32))
+        self.targets = torch.from_numpy(design.targets.astype(np.float32)).nan_to_num_()
         self.pattern = torch.from_numpy(design.calendar)
         self.segments = design.segments
         self.burn_in, self.length = problem.network.burn_in_length, problem.network.chunk_length
@@ -200,8 +192,7 @@ class _State:
     """All that a training needs to go on as if it had never stopped."""
 
     network: ResidualNetwork
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
+    optimizer: FlatAdamW
     generator: torch.Generator
 
     def __post_init__(self) -> None:
@@ -222,8 +213,7 @@ class _State:
         """Write the state whole or not at all."""
         content: dict[str, Any] = {
             "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "optimizer": self.optimizer.state(),
             "generator": self.generator.get_state(),
             "dropout": torch.get_rng_state(),
             "epoch": self.epoch,
@@ -241,8 +231,7 @@ class _State:
         """Take up the state of `save`."""
         content = torch.load(file, weights_only=True)
         self.network.load_state_dict(content["network"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.schedule.load_state_dict(content["schedule"])
+        self.optimizer.restore(content["optimizer"])
         self.generator.set_state(content["generator"])
         torch.set_rng_state(content["dropout"])
         self.epoch, self.best_epoch = content["epoch"], content["best_epoch"]

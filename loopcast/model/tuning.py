@@ -70,6 +70,5 @@ def measure_trial(trial: "Trial", design: Design, problem: Problem) -> float:
     networks = [train_network(design, split, tried, first, report=report)]
     if trial.should_prune():
         raise optuna.TrialPruned
-    others = range(first + 1, first + problem.tuning.n_seeds)
-    networks += [train_network(design, split, tried, seed) for seed in others]
+    networks += [train_network(design, split, tried, first + k) for k in range(1, problem.tuning.n_seeds)]
     return float(np.mean([network.curve[:, 1].min() for network in networks]))

@@ -15,6 +15,7 @@ from pandera.typing import DataFrame
 
 from loopcast.config import Problem
 from loopcast.contracts import OriginLosses
+from loopcast.errors import DataRefusedError
 from loopcast.evidence.account import SnapshotFacts
 from loopcast.evidence.backtest import measure_losses
 from loopcast.evidence.gate import Verdict, decide
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from loopcast.stores.model_version import ModelVersion
     from loopcast.stores.registry import Registry
 
-ALIKE = ("horizon", "quantiles", "transform", "frequency", "unit")
+ALIKE = ("horizon", "quantiles", "transform", "frequency", "unit", "time_zone", "aggregate")
 """What two problems must share for their losses to be compared; a champion of another question has no say."""
 
 
@@ -53,8 +54,9 @@ class Contest:
     losses: DataFrame[OriginLosses]
 
     def judge(self, champion: "ModelVersion | None") -> Verdict:
-        """Return what the gate decides if this is the champion; None for no champion."""
+        """What the gate decides if this is the champion; None for no champion."""
         theirs = None if champion is None else self._champion_losses(champion)
+        is_other_question = champion is not None and theirs is None
         age_s = 0.0 if champion is None else (self.snapshot.last_utc - champion.trained_until_utc).total_seconds()
         return decide(
             self.losses,
@@ -63,19 +65,22 @@ class Contest:
             horizon=self.problem.horizon,
             gate=self.problem.gate,
             champion_age_days=age_s / 86_400,
+            is_other_question=is_other_question,
         )
 
     def _champion_losses(self, champion: "ModelVersion") -> DataFrame[OriginLosses] | None:
         with TemporaryDirectory(prefix="loopcast-champion-") as folder:
             forecaster, problem = load_forecaster(self.registry.fetch(champion, Path(folder)))
-        if any(getattr(problem, name) != getattr(self.problem, name) for name in ALIKE):
+        is_alike = all(getattr(problem, name) == getattr(self.problem, name) for name in ALIKE)
+        if not is_alike or problem.columns.target != self.problem.columns.target:
             return None
         stored = self.registry.read_frame(champion, "losses")
         stored = stored[stored["candidate"] == champion.candidate]
         panel = self.artifacts.get_snapshot(self.snapshot.sha256)
-        if not {f"covariate_{each.column}" for each in problem.columns.covariates} <= set(panel):
+        try:
+            design = build_design(panel, problem)
+        except DataRefusedError:  # its features are no longer delivered, so that it cannot answer for the new steps
             return DataFrame[OriginLosses](stored)
-        design = build_design(panel, problem)
         until = np.datetime64(champion.trained_until_utc.replace(tzinfo=None))
         rows = np.flatnonzero(design.is_origin & (design.timestamp_utc >= until))
         since = measure_losses(design, rows, forecaster.quantiles(design, rows), problem)
@@ -87,6 +92,6 @@ class Contest:
 def open_contest(
     stores: Stores, problem: Problem, snapshot: SnapshotFacts, version: int, losses: DataFrame[OriginLosses]
 ) -> Contest:
-    """Return the case of a registered version."""
+    """The case of a registered version."""
     offered = stores.registry.version(problem.name, version).candidate
     return Contest(stores.registry, stores.artifacts, problem, snapshot, offered, losses)
