@@ -31,6 +31,7 @@ help:  ## list what can be made
 setup: $(READY)  ## create or update .venv from requirements.lock
 
 demo: $(READY)  ## train, prove and promote a champion (CONFIG=configs/google.yaml)
+	@PYTHONWARNINGS=ignore .venv/bin/loopcast check "$(CONFIG)"
 	@echo "Training a champion of $(CONFIG): one to two minutes."
 	@.venv/bin/pyflyte run workflows/training.py training --config "$(CONFIG)"
 

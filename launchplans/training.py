@@ -8,9 +8,6 @@ from launchplans.problems import GOOGLE
 from workflows.reproduction import reproduction
 from workflows.training import training
 
-ONE_AT_A_TIME = ConcurrencyPolicy(max_concurrency=1, behavior=ConcurrencyLimitBehavior.SKIP)
-"""Two trainings of one problem would race for the same alias; the second finds nothing new, so it is skipped."""
-
 google_training_weekly = LaunchPlan.get_or_create(
     workflow=training,
     name="google_training_weekly",
@@ -19,14 +16,18 @@ google_training_weekly = LaunchPlan.get_or_create(
     # dynamics change over years, and a model refitted twice a year has the skill that docs/benchmarks.md shows.
     schedule=CronSchedule(schedule="0 6 * * 6"),
     labels=Labels({"problem": "google", "kind": "training"}),
-    concurrency=ONE_AT_A_TIME,
+    # Two at once would be safe, since promotion holds a lock; but both read the same prices and make the same model,
+    # so that the second only wastes the work. A Saturday that is skipped is made up for by the next.
+    concurrency=ConcurrencyPolicy(max_concurrency=1, behavior=ConcurrencyLimitBehavior.SKIP),
 )
 
 training_on_demand = LaunchPlan.get_or_create(
     workflow=training,
     name="training_on_demand",
     labels=Labels({"kind": "training"}),
-    concurrency=ConcurrencyPolicy(max_concurrency=4),  # different problems may train side by side
+    # Different problems may train side by side, as many as a small cluster bears: four take 8 CPUs. Flyte counts the
+    # executions of all problems together; a fifth is not queued but skipped, and whoever asked for it asks again.
+    concurrency=ConcurrencyPolicy(max_concurrency=4, behavior=ConcurrencyLimitBehavior.SKIP),
 )
 
 reproduction_on_demand = LaunchPlan.get_or_create(

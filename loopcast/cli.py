@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loopcast.config import Settings, load_problem
-from loopcast.errors import LoopcastError
-from loopcast.stores.opened import Stores
+from loopcast.config import load_problem
+from loopcast.errors import LoopcastError, StoreError
+from loopcast.settings import read_settings
+
+if TYPE_CHECKING:
+    from loopcast.stores.opened import Stores
 
 commands = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -27,35 +30,45 @@ def app() -> None:
 @commands.command()
 def check(config: Annotated[Path, typer.Argument(help="YAML of a problem.")]) -> None:
     """Read a problem and its data, and tell what training would take and refuse. Stores nothing."""
+    from loopcast.evidence.thinning import thin_folds
+    from loopcast.features import build_design
+    from loopcast.model.split import split_for_service, split_walk_forward
     from loopcast.panel import build_panel
     from loopcast.refusals import check_refusals
     from loopcast.stores.sources import read_source
 
+    read_settings()
     problem = load_problem(config)
     ingest = build_panel(read_source(problem), problem)
     for note in ingest.notes:
         typer.echo(f"- {note}")
     check_refusals(ingest, problem)
+    design = build_design(ingest.panel, problem)
+    split_for_service(design, problem)
+    folds = thin_folds(split_walk_forward(design, problem), design, problem)
     times = ingest.panel["timestamp_utc"]
     typer.echo(
         f"{problem.name}: {ingest.n_rows:,} rows, {ingest.n_refused:,} refused; {len(ingest.panel):,} steps of "
         f"{ingest.panel['series_id'].nunique()} series from {times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}; "
-        "ready to train"
+        f"{sum(len(fold.test) for fold in folds):,} origins to test in {len(folds)} folds; ready to train"
     )
 
 
 @commands.command()
 def migrate() -> None:
     """Bring the database to what this version expects; any command does it by itself."""
-    typer.echo(f"{Stores(Settings()).database.place}: migrated")
+    typer.echo(f"{_open_stores().database.place}: migrated")
 
 
 @commands.command()
 def versions(problem: ProblemName) -> None:
     """List the model versions of a problem, the latest first."""
-    registry = Stores(Settings()).registry
-    champion = registry.champion(problem)
-    for version in registry.versions(problem):
+    stores = _open_stores()
+    found = stores.registry.versions(problem)
+    if not found:
+        raise StoreError(f"{problem} has no versions; {_name_problems(stores)}")
+    champion = stores.registry.champion(problem)
+    for version in found:
         mark = " champion" if champion and version.version == champion.version else ""
         typer.echo(
             f"{version.version:>4}  {version.candidate:<22} trained until {version.trained_until_utc:%Y-%m-%d}  "
@@ -66,7 +79,11 @@ def versions(problem: ProblemName) -> None:
 @commands.command()
 def history(problem: ProblemName, limit: Annotated[int, typer.Option(help="Decisions at most.")] = 20) -> None:
     """List what was decided about a problem's models, the latest first."""
-    for decision in Stores(Settings()).decisions.history(problem, limit):
+    stores = _open_stores()
+    found = stores.decisions.history(problem, limit)
+    if not found:
+        raise StoreError(f"{problem} has no decisions; {_name_problems(stores)}")
+    for decision in found:
         change = f"{decision.champion_before or '-'} -> {decision.champion_after or '-'}"
         typer.echo(
             f"{decision.decided_at_utc:%Y-%m-%d %H:%M} UTC  {decision.kind:<10} version {decision.model_version:<4} "
@@ -79,7 +96,7 @@ def history(problem: ProblemName, limit: Annotated[int, typer.Option(help="Decis
 @commands.command()
 def quarantine(problem: ProblemName, limit: Annotated[int, typer.Option(help="Rows at most.")] = 20) -> None:
     """Show the rows that the last ingest of a problem refused, with the reason of each."""
-    found = Stores(Settings()).quarantine.read(problem, limit=limit).fillna("-")
+    found = _open_stores().quarantine.read(problem, limit=limit).fillna("-")
     typer.echo(found.to_string(index=False) if len(found) else f"{problem}: no refused rows")
 
 
@@ -93,6 +110,19 @@ def demote(
     from loopcast.stores.lineage import read_actor
     from loopcast.stores.promotion import demote as take_back
 
-    settings = Settings()
-    decision = take_back(Stores(settings).registry, problem, reason, read_actor(settings), to_version=to)
+    stores = _open_stores()
+    decision = take_back(stores.registry, problem, reason, read_actor(stores.settings), to_version=to)
     typer.echo(f"{problem}: champion was version {decision.champion_before}, is now {decision.champion_after}")
+
+
+def _open_stores() -> "Stores":
+    """The stores of this machine; imported here, because `check` needs none and shall be quick."""
+    from loopcast.stores.opened import Stores
+
+    return Stores(read_settings())
+
+
+def _name_problems(stores: "Stores") -> str:
+    """What there is instead of a name that nobody knows."""
+    known = stores.decisions.problems()
+    return f"known: {', '.join(known)}" if known else "nothing was trained here yet; `make demo` does"

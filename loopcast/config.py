@@ -1,7 +1,7 @@
-"""What a person decides: the frozen `Problem` that a YAML in `configs/` becomes, and a machine's frozen `Settings`.
+"""What a person decides: the frozen `Problem` that a YAML in `configs/` becomes.
 
-A problem says what is forecast and what counts as good; it is the same on a laptop and on a cluster.
-Settings say where things are kept; they come from the environment (prefix `LOOPCAST_`) and never from a YAML.
+A problem says what is forecast and what counts as good; it is the same on a laptop and on a cluster. Where a machine
+keeps things stands in `settings`.
 """
 
 import difflib
@@ -10,9 +10,9 @@ import re
 import warnings
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
@@ -20,15 +20,15 @@ import yaml
 from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import BusinessDay, BusinessHour, Day, Tick
 from pydantic import (
-    AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_core import PydanticKnownError
 
 from loopcast.errors import ProblemError
 from loopcast.mistakes import describe_mistakes
@@ -40,8 +40,30 @@ DAY_NS: Final = 86_400_000_000_000
 EPOCH_UNITS: Final[dict[str, Literal["s", "ms"]]] = {"epoch_s": "s", "epoch_ms": "ms"}
 """Formats of a timestamp that is a number: seconds or milliseconds since 1970, UTC."""
 
+CREDENTIALS: Final = frozenset(
+    [
+        "accesskey", "accesskeyid", "accesstoken", "accountkey", "apikey", "auth", "authorization", "awsaccesskeyid",
+        "clientsecret", "credential", "key", "passwd", "password", "pwd", "sas", "sastoken", "secret", "secretkey",
+        "sig", "signature", "sslpassword", "token",
+    ]
+)  # fmt: skip
+"""Names of query parameters that carry one, in small letters without - and _."""
+
 Calendar = Literal["hour", "day_of_week", "month", "week_of_quarter"]
-PositiveInt = Annotated[int, Field(ge=1)]
+
+
+def _refuse_flag(value: Any) -> Any:
+    """What was found, unless it is true or false, which Python would count as 1 and 0."""
+    if isinstance(value, bool):
+        raise PydanticKnownError("int_type")
+    return value
+
+
+PositiveInt = Annotated[int, BeforeValidator(_refuse_flag), Field(ge=1)]
+NonNegativeInt = Annotated[int, BeforeValidator(_refuse_flag), Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+DropoutRatio = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -75,9 +97,9 @@ class Source(_Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if re.search(r"//[^/@]*:[^/@]+@|^postgres[^/]*//[^/@]*:[^@]+@|[?&]password=", self.uri):
+        if secret := self._name_secret():
             raise ValueError(
-                "`uri` holds a password, which would be stored with every model; remove it and give it through "
+                f"`uri` holds {secret}, which would be stored with every model; remove it and give it through "
                 "the environment: PGPASSWORD or ~/.pgpass, or the storage's own variables"
             )
         if self.is_database and not self.query:
@@ -85,6 +107,15 @@ class Source(_Frozen):
         if self.query and not self.is_database:
             raise ValueError("`query` is for a postgresql:// source; remove it")
         return self
+
+    def _name_secret(self) -> str | None:
+        if re.search(r"//[^/@]*:[^/@]+@|^postgres[^/]*//[^/@]*:[^@]+@", self.uri):
+            return "a password"
+        for name, _ in parse_qsl(self.uri.partition("?")[2], keep_blank_values=True):
+            plain = re.sub("[-_]", "", name.lower())
+            if plain in CREDENTIALS or plain.startswith(("xamz", "xgoog")):
+                return "a password" if plain == "password" else f"a credential, `{name}`"
+        return None
 
 
 class Ohlc(_Frozen):
@@ -148,9 +179,9 @@ class Quality(_Frozen):
     """Share of rows that may go to quarantine before the run fails."""
     min_rows: PositiveInt = 300
     """Rows a series needs: a year of trading days and the warm-up of the features."""
-    fill_steps: Annotated[int, Field(ge=0)] | None = None
+    fill_steps: NonNegativeInt | None = None
     """Longest run of missing steps that is filled with the last value, as no target. Default: 4; business days: 0."""
-    bridge_steps: Annotated[int, Field(ge=0)] | None = None
+    bridge_steps: NonNegativeInt | None = None
     """Longest run of missing steps, such as holidays, that does not cut the series. Default: 0; business days: 10."""
     suspected_split: Literal["refuse", "accept"] = "refuse"
     """What to do with a jump of the log target that looks like a share split which nobody adjusted."""
@@ -178,7 +209,7 @@ class Network(_Frozen):
     """Shape of the residual quantile LSTM."""
 
     hidden_size: PositiveInt = 16
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    dropout: DropoutRatio = 0.2
     moves_center: bool = False
     """Whether the network may shift the median. Off for returns, where it adds noise; on for autocorrelated series."""
     context_length: PositiveInt = 84
@@ -203,14 +234,19 @@ class Training(_Frozen):
 
     n_seeds: PositiveInt = 5
     """Networks whose outputs are averaged; five halve the seed-to-seed spread of the skill."""
-    first_seed: Annotated[int, Field(ge=0)] = 0
+    first_seed: NonNegativeInt = 0
     max_epochs: PositiveInt = 80
     patience_epochs: PositiveInt = 15
-    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    learning_rate: PositiveFloat = 3e-3
+    weight_decay: NonNegativeFloat = 1e-2
     batch_chunks: PositiveInt = 32
     validation_steps: PositiveInt = 250
     """Last steps before the present (or a fold's test block): early stopping and conformal calibration."""
+
+    @property
+    def seeds(self) -> range:
+        """Seed of each network."""
+        return range(self.first_seed, self.first_seed + self.n_seeds)
 
 
 class Backtest(_Frozen):
@@ -223,7 +259,8 @@ class Backtest(_Frozen):
     min_history_steps: PositiveInt = 250
     """Rows that a series needs before a fold to be scored in it."""
     max_origins: PositiveInt = 100_000
-    """Origins scored; of a larger panel every n-th time is taken, so that memory stays below a gigabyte."""
+    """Origins scored at most; of a larger panel every 2nd, 4th, 8th … time is taken. A long horizon or many quantiles
+    lower it further, so that the forecasts of all candidates stay below half a gigabyte."""
     garch_simulations: PositiveInt = 2000
     """Simulated paths for each origin of the GARCH baseline."""
 
@@ -244,6 +281,14 @@ class Gate(_Frozen):
     stale_after_days: PositiveInt = 90
     """Age of the champion's data, against the challenger's, from which not-worse is good enough."""
 
+    def tolerance(self, nominal_ratio: float) -> float:
+        """Allowed distance of an interval's coverage from nominal; half for what is wider than 80 %.
+
+        >>> Gate(coverage_tolerance=0.03).tolerance(0.8), Gate(coverage_tolerance=0.03).tolerance(0.95)
+        (0.03, 0.015)
+        """
+        return self.coverage_tolerance if nominal_ratio <= 0.8 else self.coverage_tolerance / 2
+
 
 class Tuning(_Frozen):
     """The optional search for better training settings."""
@@ -251,9 +296,16 @@ class Tuning(_Frozen):
     n_seeds: PositiveInt = 2
     """Networks averaged in a trial; fewer than in training, for speed."""
     hidden_sizes: tuple[PositiveInt, ...] = (8, 16, 32)
-    learning_rates: tuple[float, float] = (1e-3, 1e-2)
-    weight_decays: tuple[float, float] = (1e-3, 1e-1)
-    dropouts: tuple[float, float] = (0.0, 0.4)
+    learning_rates: tuple[PositiveFloat, PositiveFloat] = (1e-3, 1e-2)
+    weight_decays: tuple[NonNegativeFloat, NonNegativeFloat] = (1e-3, 1e-1)
+    dropouts: tuple[DropoutRatio, DropoutRatio] = (0.0, 0.4)
+
+    @field_validator("learning_rates", "weight_decays", "dropouts")
+    @classmethod
+    def _ascend(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if ends[0] > ends[1]:
+            raise ValueError(f"found {list(ends)}, needs the lower end first")
+        return ends
 
 
 class Problem(_Frozen):
@@ -273,12 +325,16 @@ class Problem(_Frozen):
     aggregate: Literal["none", "mean", "last", "sum"] = "none"
     """How several source rows within one step become one."""
     transform: Literal["none", "log"] = "none"
-    horizon: Annotated[int, Field(ge=1, le=366)] = 5
+    horizon: Annotated[PositiveInt, Field(le=366)] = 5
     quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (
         0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975,
     )  # fmt: skip
     forecast_series: tuple[str, ...] = ()
-    """Series that are forecast; the others are pooled in training. Empty: all."""
+    """Series that are forecast: they set the calendar of training and backtest, and are drawn. Empty: all.
+
+    The others are pooled: they are trained on, and those with enough history are scored too, in the backtest and in
+    the gate, where the mean over the series of a date is one observation.
+    """
     quality: Quality = Quality()
     features: Features = Features()
     network: Network = Network()
@@ -382,41 +438,6 @@ class Problem(_Frozen):
 
 def _default(value: int | None, otherwise: int) -> int:
     return otherwise if value is None else value
-
-
-class Settings(BaseSettings):
-    """Where this machine keeps things; built once at an entry point and passed down."""
-
-    model_config = SettingsConfigDict(env_prefix="LOOPCAST_", frozen=True, extra="ignore", populate_by_name=True)
-
-    home: Path = Path(".loopcast")
-    """Work folder of everything that a local run writes."""
-    database_url: str | None = Field(default=None, repr=False)
-    """PostgreSQL server; without it an embedded one runs under `home`."""
-    artifacts_url: str | None = None
-    """Folder or bucket (any fsspec URL) for snapshots and models; default: `home`/artifacts."""
-    tracking_uri: str | None = Field(
-        default=None, validation_alias=AliasChoices("LOOPCAST_TRACKING_URI", "MLFLOW_TRACKING_URI")
-    )
-    """MLflow server; without it MLflow runs on the same PostgreSQL, with no server."""
-    actor: str | None = None
-    """Who is written beside a decision; default: the Flyte execution, else the user of the machine."""
-    git_commit: str | None = None
-    """Commit of the code where there is no checkout, as in an image; default: what git says."""
-    console_url: str | None = None
-    """Address of the Flyte console, from which the link to an execution is made."""
-    seed_processes: PositiveInt = 2
-    """Processes that train seeds side by side; one thread each, so at most the machine's cores."""
-
-    @cached_property
-    def home_path(self) -> Path:
-        """The work folder, absolute."""
-        return self.home.expanduser().resolve()
-
-    @property
-    def artifacts(self) -> str:
-        """The artifact store's root: a folder's absolute path or a URL."""
-        return self.artifacts_url or str(self.home_path / "artifacts")
 
 
 def load_problem(path: str | Path) -> Problem:

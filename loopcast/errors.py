@@ -9,6 +9,10 @@ class ProblemError(LoopcastError):
     """A problem's YAML asks for something that cannot be."""
 
 
+class SettingsError(LoopcastError):
+    """A LOOPCAST_ variable of the environment has a value that cannot be."""
+
+
 class SourceError(LoopcastError):
     """The data that a problem names cannot be read, or has other columns than the problem says."""
 

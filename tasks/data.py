@@ -6,16 +6,16 @@ from typing import NamedTuple
 from flytekit import Resources, task
 from pandera.typing import DataFrame
 
-from loopcast.config import Problem, Settings
+from loopcast.config import Problem
 from loopcast.contracts import Panel
 from loopcast.evidence.account import IngestFacts, SnapshotFacts, describe_snapshot
 from loopcast.panel import build_panel
 from loopcast.refusals import check_refusals
 from loopcast.stores.artifacts import record_snapshot
-from loopcast.stores.opened import Stores
 from loopcast.stores.sources import read_source
 from tasks.faults import retry_transient_faults
 from tasks.identity import name_attempt
+from tasks.stores import open_stores
 
 
 class Ingested(NamedTuple):
@@ -29,10 +29,9 @@ class Ingested(NamedTuple):
 @retry_transient_faults
 def ingest_panel(problem: Problem) -> Ingested:
     """Read the source, refuse bad rows into quarantine, and give the rest as a panel."""
-    settings = Settings()
-    stores = Stores(settings)
+    stores = open_stores()
     ingest = build_panel(read_source(problem), problem)
-    stores.quarantine.keep(problem.name, name_attempt(settings), ingest.quarantine)
+    stores.quarantine.keep(problem.name, name_attempt(stores.settings), ingest.quarantine)
     check_refusals(ingest, problem)
     return Ingested(ingest.panel, IngestFacts(n_rows=ingest.n_rows, n_refused=ingest.n_refused, notes=ingest.notes))
 
@@ -41,7 +40,7 @@ def ingest_panel(problem: Problem) -> Ingested:
 @retry_transient_faults
 def store_snapshot(problem: Problem, panel: DataFrame[Panel], facts: IngestFacts) -> SnapshotFacts:
     """Keep the panel under the SHA-256 of its bytes."""
-    stores = Stores(Settings())
+    stores = open_stores()
     sha256 = stores.artifacts.put_snapshot(panel)
     record_snapshot(stores.database, problem.name, sha256, stores.artifacts.snapshot_url(sha256), panel)
     return describe_snapshot(sha256, panel, facts)

@@ -3,15 +3,25 @@
 Flyte retries a task only when it raises `FlyteRecoverableException`. A wrong column stays wrong.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
 from flytekit.exceptions.user import FlyteRecoverableException
 
-TRANSIENT: Final = (ConnectionError, TimeoutError)
-DATABASE_FAULT: Final = "OperationalError"
-"""A database that is away, as psycopg and SQLAlchemy both call it; by name, because tasks import neither."""
+TRANSIENT: Final = frozenset({
+    "ConnectionError", "TimeoutError",  # Python's own, botocore's and urllib3's; requests' ConnectionError
+    "gaierror",  # a name that does not resolve, as while a cluster's DNS restarts
+    "Timeout", "ChunkedEncodingError", "RetryError",  # requests
+    "ClientConnectionError", "ClientPayloadError",  # aiohttp
+    "HTTPClientError",  # botocore, when no whole answer came; an answer that refuses is its ClientError
+    "MaxRetryError", "ProtocolError",  # urllib3
+    "ServiceRequestError", "ServiceResponseError",  # Azure: not sent, not answered
+    "ServerError", "TransportError",  # Google: answered by 5xx, not reached
+    "FlyteUploadDataException", "FlyteDownloadDataException",
+    "OperationalError",  # a database that is away, as psycopg and SQLAlchemy both call it
+})  # fmt: skip
+"""Names of error classes, of which tasks import none; no class for an HTTP answer of 4xx is, or derives from, one."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,10 +42,13 @@ def retry_transient_faults(function: Callable[P, R]) -> Callable[P, R]:
     return attempt
 
 
-def is_transient(exc: BaseException | None) -> bool:
+def is_transient(exc: BaseException) -> bool:
     """Whether an error, or one that led to it, passes by itself."""
+    return any(kind.__name__ in TRANSIENT for each in _trace_back(exc) for kind in type(each).__mro__)
+
+
+def _trace_back(exc: BaseException | None) -> Iterator[BaseException]:
+    """The error and those before it; MLflow raises its own while it handles another, without `from`."""
     while exc is not None:
-        if isinstance(exc, TRANSIENT) or type(exc).__name__ == DATABASE_FAULT:
-            return True
-        exc = exc.__cause__
-    return False
+        yield exc
+        exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)

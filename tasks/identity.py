@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from flytekit import FlyteContextManager, current_context
 
-from loopcast.config import Settings
+from loopcast.settings import Settings
 from loopcast.stores.lineage import read_actor
 
 
@@ -16,10 +16,15 @@ class Execution(NamedTuple):
     url: str
 
 
+def is_local() -> bool:
+    """Whether the present task runs in a process of this machine, and not in a pod of a cluster."""
+    state = FlyteContextManager.current_context().execution_state
+    return state is None or state.mode is None or state.is_local_execution()
+
+
 def describe_execution(settings: Settings) -> Execution:
     """Return the execution that the present task belongs to."""
-    state = FlyteContextManager.current_context().execution_state
-    if state is None or state.is_local_execution():
+    if is_local():
         return Execution("", "")
     found = current_context().execution_id
     path = f"projects/{found.project}/domains/{found.domain}/executions/{found.name}"

@@ -6,14 +6,14 @@ from typing import NamedTuple
 from flytekit import Resources, task
 from pandera.typing import DataFrame
 
-from loopcast.config import Problem, Settings
+from loopcast.config import Problem
 from loopcast.contracts import OriginLosses
 from loopcast.evidence.account import SnapshotFacts
 from loopcast.evidence.gate import Verdict
 from loopcast.stores.decisions import Decision
-from loopcast.stores.opened import Stores
 from tasks.faults import retry_transient_faults
 from tasks.identity import name_actor
+from tasks.stores import open_stores
 
 
 class Judged(NamedTuple):
@@ -31,7 +31,7 @@ def judge_challenger(
     """Ask the gate about a version, against the champion of this moment."""
     from loopcast.stores.contest import open_contest
 
-    stores = Stores(Settings())
+    stores = open_stores()
     contest = open_contest(stores, problem, snapshot, version, losses)
     verdict = contest.judge(stores.registry.champion(problem.name))
     return Judged(verdict, verdict.is_promoted)
@@ -46,10 +46,9 @@ def promote_challenger(
     from loopcast.stores.contest import open_contest
     from loopcast.stores.promotion import promote
 
-    settings = Settings()
-    stores = Stores(settings)
+    stores = open_stores()
     contest = open_contest(stores, problem, snapshot, version, losses)
-    return promote(stores.registry, problem.name, version, contest.judge, name_actor(settings))
+    return promote(stores.registry, problem.name, version, contest.judge, name_actor(stores.settings))
 
 
 @task(requests=Resources(cpu="500m", mem="1Gi"), retries=3, timeout=timedelta(minutes=10))
@@ -58,8 +57,8 @@ def reject_challenger(problem: Problem, version: int, verdict: Verdict) -> Decis
     """Write down that a version was judged and not let into service, and why."""
     from loopcast.stores.promotion import reject
 
-    settings = Settings()
-    return reject(Stores(settings).registry, problem.name, version, verdict, name_actor(settings))
+    stores = open_stores()
+    return reject(stores.registry, problem.name, version, verdict, name_actor(stores.settings))
 
 
 @task(requests=Resources(cpu="500m", mem="1Gi"), retries=3, timeout=timedelta(minutes=10))
@@ -70,6 +69,6 @@ def demote_champion(
     """Put an earlier version back into service; by default the one that the champion replaced."""
     from loopcast.stores.promotion import demote
 
-    settings = Settings()
-    registry, actor = Stores(settings).registry, name_actor(settings)
-    return demote(registry, problem, reason, actor, to_version=to_version, from_version=from_version)
+    stores = open_stores()
+    actor = name_actor(stores.settings)
+    return demote(stores.registry, problem, reason, actor, to_version=to_version, from_version=from_version)

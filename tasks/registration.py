@@ -8,12 +8,12 @@ from flytekit.types.directory import FlyteDirectory
 from flytekit.types.error.error import FlyteError
 from pandera.typing import DataFrame
 
-from loopcast.config import Problem, Settings
+from loopcast.config import Problem
 from loopcast.contracts import Explanation, OriginLosses
 from loopcast.evidence.account import Evidence, SnapshotFacts
-from loopcast.stores.opened import Stores
 from tasks.faults import retry_transient_faults
 from tasks.identity import describe_execution
+from tasks.stores import open_stores
 
 
 @task(requests=Resources(cpu="1", mem="2Gi"), retries=3, timeout=timedelta(minutes=30))
@@ -28,7 +28,7 @@ def register_challenger(
     explanation: DataFrame[Explanation],
 ) -> int:
     """Register the offered candidate with its evidence, and return its version; a retry finds the same one."""
-    stores = Stores(Settings())
+    stores = open_stores()
     run = stores.registry.resume_run(run_id)
     run.log_scores({each.name: each.score for each in evidence.candidates})
     run.log_frame("losses", losses)
@@ -42,6 +42,6 @@ def register_challenger(
 @retry_transient_faults
 def close_failed_runs(config: Problem, tuning_trials: int = 0, err: FlyteError | None = None) -> None:
     """Mark what a failed training left open, so that nothing in the registry looks alive that is not."""
-    settings = Settings()
+    stores = open_stores()
     error = "" if err is None else err.message
-    Stores(settings).registry.fail_open_runs(config.name, error, describe_execution(settings).name)
+    stores.registry.fail_open_runs(config.name, error, describe_execution(stores.settings).name)

@@ -8,12 +8,13 @@ from flytekit import Deck, Resources, task
 from flytekit.types.directory import FlyteDirectory
 from pandera.typing import DataFrame
 
-from loopcast.config import Problem, Settings
+from loopcast.config import Problem
 from loopcast.contracts import Explanation, LearningCurves, Track
 from loopcast.evidence.account import Evidence, SnapshotFacts, TrainingOutcome
 from loopcast.stores.decisions import Decision
-from loopcast.stores.opened import Stores
 from tasks.faults import retry_transient_faults
+from tasks.identity import is_local
+from tasks.stores import open_stores
 
 
 @task(
@@ -43,25 +44,25 @@ def report_training(
     from loopcast.stores.decisions import as_verdict
     from loopcast.stores.reports import write_report
 
-    settings = Settings()
-    stores = Stores(settings)
+    stores = open_stores()
     registered = stores.registry.version(problem.name, version)
     forecaster, _ = load_forecaster(Path(models.download()) / evidence.offered)
     account = draw_up_account(
         problem, snapshot, stores.artifacts.get_snapshot(snapshot.sha256), forecaster, evidence,
         as_verdict(decision), track, curves, explanation, registered.tags,
     )  # fmt: skip
-    folder = settings.home_path / "reports" / problem.name / f"version-{version}"
+    folder = stores.settings.home_path / "reports" / problem.name / f"version-{version}"
     page, picture = write_report(account, folder)
     run = stores.registry.resume_run(run_id)
     run.log_files(folder)
     run.finish()
     Deck("Report", page.read_text(encoding="utf-8"))
-    sys.stdout.write(f"\n{summarize(account)}\n\nReport:  {page}\nPicture: {picture}\n")
+    kept = folder if is_local() else run.locate_files()  # a pod's work folder ends with the pod
+    sys.stdout.write(f"\n{summarize(account)}\n\nReport:  {kept}/{page.name}\nPicture: {kept}/{picture.name}\n")
     return TrainingOutcome(
         problem=problem.name,
         version=version,
         candidate=evidence.offered,
         is_promoted=account.verdict is not None and account.verdict.is_promoted,
-        report=str(page),
+        report=f"{kept}/{page.name}",
     )

@@ -6,10 +6,9 @@ from tempfile import TemporaryDirectory
 
 from flytekit import Resources, task
 
-from loopcast.config import Settings
 from loopcast.evidence.account import Reproduction
-from loopcast.stores.opened import Stores
 from tasks.faults import retry_transient_faults
+from tasks.stores import open_stores
 
 
 @task(requests=Resources(cpu="2", mem="4Gi"), retries=3, timeout=timedelta(hours=2))
@@ -18,7 +17,6 @@ def reproduce_version(problem: str, version: int) -> Reproduction:
     """Train a version again from its snapshot; refuse, naming the differences, when other weights come out."""
     from loopcast.stores.reproduction import reproduce
 
-    settings = Settings()
-    stores = Stores(settings)
+    stores = open_stores()
     with TemporaryDirectory(prefix="loopcast-reproduction-") as folder:
         return reproduce(stores, stores.registry.version(problem, version), Path(folder))

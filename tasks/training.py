@@ -2,21 +2,20 @@
 
 from datetime import timedelta
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import NamedTuple
 
 from flytekit import Resources, current_context, task
 from flytekit.types.directory import FlyteDirectory
 from pandera.typing import DataFrame
 
-from loopcast.config import Problem, Settings
+from loopcast.config import Problem
 from loopcast.contracts import Explanation, LearningCurves, OriginLosses, Track
 from loopcast.evidence.account import Evidence, SnapshotFacts
 from loopcast.stores.lineage import read_lineage
-from loopcast.stores.opened import Stores
 from tasks.checkpoints import open_checkpoints
 from tasks.faults import retry_transient_faults
 from tasks.identity import describe_execution
+from tasks.stores import open_stores
 
 
 class Trained(NamedTuple):
@@ -41,18 +40,18 @@ def train_candidates(problem: Problem, snapshot: SnapshotFacts) -> Trained:
     """Fit every candidate for service; a preempted training goes on from its checkpoint."""
     from loopcast.model.fitting import fit_for_service, save_candidates
 
-    settings = Settings()
-    stores = Stores(settings)
+    stores = open_stores()
+    settings, context = stores.settings, current_context()
     panel = stores.artifacts.get_snapshot(snapshot.sha256)
     lineage = read_lineage(settings, snapshot.sha256, *describe_execution(settings))
     with (
         stores.registry.start_run(problem, lineage) as run,
         run.measure_system(),
-        open_checkpoints(current_context().checkpoint) as checkpoints,
+        open_checkpoints(context.checkpoint) as checkpoints,
     ):
         fitted = fit_for_service(panel, problem, settings.seed_processes, checkpoints)
         run.log_curves(fitted.curves)
-        folder = Path(mkdtemp(prefix="loopcast-models-"))
+        folder = Path(context.working_directory) / "models"  # Flyte takes it from there
         save_candidates(fitted, panel, problem, folder)
     return Trained(FlyteDirectory(str(folder)), DataFrame[LearningCurves](fitted.curves), run.run_id)
 
@@ -63,13 +62,13 @@ def backtest_candidates(problem: Problem, snapshot: SnapshotFacts) -> Backtested
     """Judge every candidate as it would have served, refitted now and then, never seeing ahead."""
     from loopcast.evidence.backtest import backtest_panel
 
-    settings = Settings()
-    panel = Stores(settings).artifacts.get_snapshot(snapshot.sha256)
-    result = backtest_panel(panel, problem, settings.seed_processes)
+    stores = open_stores()
+    panel = stores.artifacts.get_snapshot(snapshot.sha256)
+    result = backtest_panel(panel, problem, stores.settings.seed_processes)
     return Backtested(DataFrame[OriginLosses](result.losses), DataFrame[Track](result.track), result.evidence)
 
 
-@task(requests=Resources(cpu="1", mem="2Gi"), timeout=timedelta(hours=1))
+@task(requests=Resources(cpu="1", mem="2Gi"), retries=3, timeout=timedelta(hours=1))
 @retry_transient_faults
 def explain_offer(
     problem: Problem, snapshot: SnapshotFacts, models: FlyteDirectory, evidence: Evidence
@@ -78,6 +77,6 @@ def explain_offer(
     from loopcast.model.explanation import explain_forecaster
     from loopcast.model.folder import load_forecaster
 
-    panel = Stores(Settings()).artifacts.get_snapshot(snapshot.sha256)
+    panel = open_stores().artifacts.get_snapshot(snapshot.sha256)
     forecaster, _ = load_forecaster(Path(models.download()) / evidence.offered)
     return DataFrame[Explanation](explain_forecaster(forecaster, panel, problem))

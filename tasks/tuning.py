@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 from flytekit import Resources, task
 
-from loopcast.config import Problem, Settings
+from loopcast.config import Problem
 from loopcast.evidence.account import SnapshotFacts
 from loopcast.features import build_design
-from loopcast.stores.opened import Stores
 from loopcast.stores.studies import open_study, run_logged_trial
 from tasks.faults import retry_transient_faults
 from tasks.identity import name_attempt
+from tasks.stores import open_stores
 
 
 class Study(NamedTuple):
@@ -27,9 +27,9 @@ def plan_trials(problem: Problem, n_trials: int) -> Study:
     """Open a study whose first trial is the present configuration."""
     from loopcast.model.tuning import present_parameters
 
-    settings = Settings()
-    name = f"{problem.name}/{name_attempt(settings)}"
-    open_study(Stores(settings).database, name, first_parameters=present_parameters(problem))
+    stores = open_stores()
+    name = f"{problem.name}/{name_attempt(stores.settings)}"
+    open_study(stores.database, name, first_parameters=present_parameters(problem))
     return Study(name, list(range(n_trials)))
 
 
@@ -39,7 +39,7 @@ def run_trial(trial: int, problem: Problem, snapshot: SnapshotFacts, study: str)
     """Return the validation loss of the settings tried, NaN for a trial that was pruned; logged as an MLflow run."""
     from flytekitplugins.mlflow import mlflow_autolog
 
-    stores = Stores(Settings())
+    stores = open_stores()
     design = build_design(stores.artifacts.get_snapshot(snapshot.sha256), problem)
     experiment = f"{problem.name}-tuning"
     with stores.registry.used_globally(experiment) as framework:
@@ -53,7 +53,7 @@ def configure_best(problem: Problem, study: str, losses: list[float]) -> Problem
     """Return the problem with the settings of the best trial."""
     from loopcast.model.tuning import configure
 
-    return configure(problem, open_study(Stores(Settings()).database, study).best_params)
+    return configure(problem, open_study(open_stores().database, study).best_params)
 
 
 @task(requests=Resources(cpu="100m", mem="300Mi"))

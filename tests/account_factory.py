@@ -70,6 +70,7 @@ def make_account(
         ),
         "candidates": candidates,
         "offered": offered,
+        "n_series": 1,
         "verdict": Verdict(is_promoted=True, rule=Rule.FIRST_MODEL, reasons=(), figures={"coverage_80_ratio": 0.8}),
         "history": pd.DataFrame({"timestamp_utc": times[:n_dates], "target": restore(last)}),
         "fan": _tabulate(times[n_dates : n_dates + horizon], restore(quantiles["lstm"][-1]), levels),

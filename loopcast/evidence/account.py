@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
@@ -12,7 +14,11 @@ from loopcast.evidence.comparison import Comparison
 from loopcast.evidence.gate import Verdict
 from loopcast.evidence.metrics import Score
 from loopcast.evidence.record import RECORD
-from loopcast.model.forecaster import Forecaster, forecast_panel
+from loopcast.features import build_design
+from loopcast.model.forecaster import Forecaster, forecast_rows
+
+TRACK_ORIGINS: Final = 250
+"""Past forecasts of the drawn series that are kept and shown: a year of trading days."""
 
 
 class IngestFacts(BaseModel):
@@ -58,6 +64,8 @@ class Evidence(BaseModel):
     candidates: tuple[CandidateEvidence, ...]
     offered: str
     """The candidate with the lowest loss; of equals the simplest."""
+    n_series: int
+    """Series that were scored: those that are forecast, and the pooled ones with enough history."""
     observed_ratios: tuple[float, ...]
     """Share of actuals at or below each of the problem's quantiles, of the offered candidate."""
 
@@ -73,6 +81,8 @@ class Account:
     candidates: tuple[CandidateEvidence, ...]
     offered: str
     """The candidate that the gate was asked about."""
+    n_series: int
+    """Series that were scored."""
     verdict: Verdict | None
     """None: the gate was not asked."""
     history: pd.DataFrame
@@ -152,23 +162,27 @@ def draw_up_account(
     panel: pd.DataFrame,
     forecaster: Forecaster,
     evidence: Evidence,
-    verdict: Verdict,
+    verdict: Verdict | None,
     track: pd.DataFrame,
     curves: pd.DataFrame,
     explanation: pd.DataFrame,
     lineage: Mapping[str, str],
 ) -> Account:
-    """Return the account of a training, with the next forecast of the series that is drawn."""
+    """Return the account of a training, with the latest forecast of the series that is drawn."""
     series_id = choose_drawn_series(panel, problem)
     history = panel.loc[(panel["series_id"] == series_id) & ~panel["is_filled"], ["timestamp_utc", "target"]]
-    forecast = forecast_panel(forecaster, panel, problem)
-    fan = forecast[forecast["series_id"] == series_id].rename(columns={"target_utc": "timestamp_utc"})
+    design = build_design(panel, problem)
+    # The last ready step: behind a fresh gap there may be none at the very end, and a report must not fail for that.
+    rows = np.flatnonzero(design.is_ready & (design.series == design.series_ids.index(series_id)))[-1:]
+    forecast = forecast_rows(forecaster.quantiles(design, rows), design, rows, problem)
+    fan = forecast.rename(columns={"target_utc": "timestamp_utc"})
     return Account(
         problem=problem,
         series_id=series_id,
         snapshot=snapshot,
         candidates=evidence.candidates,
         offered=evidence.offered,
+        n_series=evidence.n_series,
         verdict=verdict,
         history=history.reset_index(drop=True),
         fan=fan.drop(columns=["series_id", "origin_utc", "horizon"]).reset_index(drop=True),

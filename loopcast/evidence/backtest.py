@@ -3,17 +3,16 @@
 Each fold fits all candidates on what was known when its test block began, and scores them on the same origins.
 """
 
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from loopcast.config import Problem
-from loopcast.errors import DataRefusedError
-from loopcast.evidence.account import CandidateEvidence, Evidence, choose_drawn_series
+from loopcast.evidence.account import TRACK_ORIGINS, CandidateEvidence, Evidence, choose_drawn_series
 from loopcast.evidence.comparison import Comparison, compare
 from loopcast.evidence.metrics import interval_ends, observed_ratios, pinball_loss, score
+from loopcast.evidence.thinning import thin_folds
 from loopcast.features import Design, build_design
 from loopcast.model.folder import FORECASTERS
 from loopcast.model.forecaster import Candidate, forecast_rows
@@ -23,9 +22,6 @@ from loopcast.model.split import Split, split_walk_forward
 from loopcast.model.training import TrainedNetwork, train_network
 from loopcast.progress import track
 from loopcast.typing import Floats, Ints
-
-TRACK_ORIGINS: Final = 260
-"""Origins of the drawn series whose forecasts are kept for the report: a year of trading days."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ def run_backtest(workers: Workers, series_id: str) -> Backtest:
         series_id: The series whose forecasts are kept to be drawn.
     """
     design, problem = workers.design, workers.problem
-    folds = _thin(split_walk_forward(design, problem), design, problem)
+    folds = thin_folds(split_walk_forward(design, problem), design, problem)
     quantiles = _forecast_folds(workers, folds)
     rows = np.concatenate([fold.test for fold in folds])
     evidence, losses = [], []
@@ -73,6 +69,7 @@ def run_backtest(workers: Workers, series_id: str) -> Backtest:
         evidence=Evidence(
             candidates=tuple(evidence),
             offered=offered.value,
+            n_series=len(np.unique(design.series[rows])),
             observed_ratios=tuple(observed_ratios(design.changes(rows), quantiles[offered]).tolist()),
         ),
         losses=pd.concat(losses, ignore_index=True),
@@ -116,10 +113,9 @@ def fit_fold(
 def _forecast_folds(workers: Workers, folds: list[Split]) -> dict[Candidate, Floats]:
     """Quantiles of each candidate at the tested origins of all folds, shape (n, H, K)."""
     design, problem = workers.design, workers.problem
-    seeds = range(problem.training.first_seed, problem.training.first_seed + problem.training.n_seeds)
     jobs: list[tuple[int, Candidate, int | None]] = []
     for k in range(len(folds)):
-        jobs += [(k, Candidate.LSTM, seed) for seed in seeds]
+        jobs += [(k, Candidate.LSTM, seed) for seed in problem.training.seeds]
         jobs += [(k, candidate, None) for candidate in Candidate if candidate is not Candidate.LSTM]
     results = workers.run(fit_fold, [(folds[k], candidate, seed) for k, candidate, seed in jobs])
     done = dict(track(results, len(jobs), f"{problem.name}: backtest of {len(folds)} folds"))
@@ -135,21 +131,6 @@ def _forecast_folds(workers: Workers, folds: list[Split]) -> dict[Candidate, Flo
                 parts += [each for each in found if isinstance(each, np.ndarray)]
         quantiles[candidate] = np.concatenate(parts)
     return quantiles
-
-
-def _thin(folds: list[Split], design: Design, problem: Problem) -> list[Split]:
-    """Keep every n-th tested time, with all its series, so that about `backtest.max_origins` are scored."""
-    total = sum(len(fold.test) for fold in folds)
-    every = -(-total // problem.backtest.max_origins)
-    if total == 0:
-        raise DataRefusedError(
-            f"{problem.name}: no series has {problem.backtest.min_history_steps} steps before a tested block; "
-            f"widen the source, or lower backtest.min_history_steps"
-        )
-    if every == 1:
-        return folds
-    times = np.unique(design.timestamp_utc)[::every]
-    return [replace(fold, test=fold.test[np.isin(design.timestamp_utc[fold.test], times)]) for fold in folds]
 
 
 def _judge(

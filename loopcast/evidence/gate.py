@@ -26,6 +26,8 @@ class Rule(StrEnum):
 
     FIRST_MODEL = "first_model"
     """None more: there is no champion."""
+    OTHER_QUESTION = "other_question"
+    """None more: the champion forecasts something else, such as another horizon, so no loss of it compares."""
     BETTER_THAN_CHAMPION = "better_than_champion"
     """Is its loss lower than the champion's by more than chance?"""
     NOT_WORSE_THAN_STALE_CHAMPION = "not_worse_than_stale_champion"
@@ -57,6 +59,7 @@ def decide(
     horizon: int,
     gate: Gate,
     champion_age_days: float = 0.0,
+    is_other_question: bool = False,
 ) -> Verdict:
     """Judge the offered candidate of a backtest against the naive baselines and the champion.
 
@@ -64,10 +67,11 @@ def decide(
         losses: Backtest of all candidates, the naive baselines among them.
         offered: The candidate that is the challenger.
         champion: Losses of the champion alone, out of sample for it; common series and origins are compared.
-            None: there is no champion.
+            None: there is no champion, or none whose losses compare.
         horizon: Steps from an origin to its last target.
         gate: The thresholds.
         champion_age_days: How long before the challenger's data the champion's end.
+        is_other_question: Whether there is a champion whose losses do not compare, because it forecasts something else.
 
     Raises:
         ValueError: `losses` lack the offered candidate or a naive baseline, or `champion` mixes candidates.
@@ -78,7 +82,7 @@ def decide(
     challenger = rows[offered]
     findings = [_check_naive(challenger, rows[name], name, horizon, gate) for name in NAIVE_BASELINES]
     findings.append(_check_coverage(challenger, gate))
-    rule = Rule.FIRST_MODEL
+    rule = Rule.OTHER_QUESTION if is_other_question else Rule.FIRST_MODEL
     if champion is not None:
         rule, finding = _check_champion(challenger, champion, horizon, gate, champion_age_days)
         findings.append(finding)
@@ -173,6 +177,6 @@ def _measure_coverage(rows: pd.DataFrame, suffix: str) -> dict[int, float]:
 
 
 def _off_coverage(covered: dict[int, float], gate: Gate) -> dict[int, tuple[float, float]]:
-    """Observed coverage and allowed distance of each interval that is off; the 95 % interval has half the tolerance."""
-    tolerances = {80: gate.coverage_tolerance, 95: gate.coverage_tolerance / 2}
+    """Observed coverage and allowed distance of each interval that is off."""
+    tolerances = {nominal: gate.tolerance(nominal / 100) for nominal in covered}
     return {k: (covered[k], tol) for k, tol in tolerances.items() if abs(covered[k] - k / 100) > tol}

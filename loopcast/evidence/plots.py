@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from loopcast.config import Problem
-from loopcast.evidence.account import Account
+from loopcast.evidence.account import TRACK_ORIGINS, Account
 from loopcast.evidence.formats import format_value
 from loopcast.evidence.ink import ACCENT, BAND_80_ALPHA, BAND_95_ALPHA, INK, MISS, MUTED, SECOND, STYLE, open_figure
 from loopcast.model.forecaster import quantile_column
@@ -20,8 +20,6 @@ from loopcast.typing import Floats, Times
 
 FAN_HISTORY_STEPS: Final = 42
 """Observations before the forecast, two months of trading days; at least four horizons are shown."""
-TRACK_ORIGINS: Final = 250
-"""Past forecasts that are shown, a year of trading days."""
 LOWEST_COVERAGE: Final = 0.7
 """Where the axis of coverage begins unless a horizon lies below, so that reports can be compared by eye."""
 WIDE_IN: Final = 9.2

@@ -80,7 +80,8 @@ def _tell_offer(account: Account) -> str:
     text = f"{name[0].upper()}{name[1:]} is offered for promotion"
     if offer.name != "lstm":
         text += ", not the LSTM" if "lstm" in loss else "; no LSTM was trained"
-    text += f": over {offer.score.n_dates:,} out-of-sample dates its pinball loss is {loss[offer.name]}"
+    text += f": over {offer.score.n_dates:,} out-of-sample dates of {_count_series(account.n_series)} "
+    text += f"its pinball loss is {loss[offer.name]}"
     if offer is not best:
         return f"{text}; the lowest, {loss[best.name]}, is that of {name_within(best.name)}."
     text += f", the lowest of {len(loss)} candidates"
@@ -106,8 +107,8 @@ def _compare_words(result: Comparison, alpha: float, baseline: str) -> str:
 
 
 def _tell_coverage(account: Account) -> str:
-    score, tolerance = account.offer.score, account.problem.gate.coverage_tolerance
-    intervals = ((score.interval_80, tolerance), (score.interval_95, tolerance / 2))
+    score, gate = account.offer.score, account.problem.gate
+    intervals = [(i, gate.tolerance(i.nominal_ratio)) for i in (score.interval_80, score.interval_95)]
     held = " and ".join(
         f"its {format_percent(i.nominal_ratio, digits=0)} interval held {format_percent(i.coverage_ratio)}"
         for i, _ in intervals
@@ -155,6 +156,11 @@ def _tell_verdict(verdict: Verdict | None) -> str:
     match verdict.rule:
         case Rule.FIRST_MODEL:
             why = "the first model, and better than the naive baselines"
+        case Rule.OTHER_QUESTION:
+            why = (
+                "the champion answers another question (horizon, quantiles, target or the like), so it is judged as a "
+                "first model, and it is better than the naive baselines"
+            )
         case Rule.BETTER_THAN_CHAMPION:
             gain = format_percent(figures["gain_vs_champion_ratio"])
             why = f"{gain} better than the champion before it (p = {figures['p_vs_champion']:.3f})"
@@ -182,5 +188,9 @@ def _tell_forecast(account: Account) -> str:
 def _tell_data(account: Account) -> str:
     data, problem = account.snapshot, account.problem
     span = f"{format_time(problem, data.first_utc)} to {format_time(problem, data.last_utc)}"
-    series = "one series" if data.n_series == 1 else f"{data.n_series} series"
+    series = _count_series(data.n_series)
     return f"Trained on {data.n_rows:,} rows of {series}, {span}; {data.n_refused:,} rows were refused."
+
+
+def _count_series(n_series: int) -> str:
+    return "one series" if n_series == 1 else f"{n_series} series"

@@ -65,7 +65,7 @@ class ResidualNetwork(nn.Module):
         return center, log_stretch.clamp(-MAX_LOG_STRETCH, MAX_LOG_STRETCH)
 
     def _drop(self, state: Tensor) -> Tensor:
-        """Leave out the same units at every row of a chunk (Gal and Ghahramani, 2016): one draw instead of a hundred."""
+        """Leave out the same units at every row of a chunk, by one draw (Gal and Ghahramani, 2016)."""
         if not self.training or self.dropout == 0:
             return state
         kept = torch.rand(len(state), 1, state.shape[-1]) >= self.dropout

@@ -15,8 +15,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
-from loopcast.config import Settings
 from loopcast.errors import StoreError
+from loopcast.settings import Settings
 from loopcast.stores import embedded
 
 MIN_SERVER_VERSION = 14

@@ -15,9 +15,10 @@ from uuid import UUID, uuid4
 from psycopg import Connection
 from psycopg.rows import TupleRow, dict_row
 from psycopg.types.json import Jsonb
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from loopcast.evidence.gate import Rule, Verdict
+from loopcast.evidence.record import RECORD
 from loopcast.stores.database import Database
 
 COLUMNS = (
@@ -32,6 +33,7 @@ SELECT = (
     f"SELECT {', '.join(COLUMNS)} FROM loopcast.decisions "  # noqa: S608
     "WHERE problem = %s ORDER BY position DESC LIMIT %s"
 )
+SELECT_PROBLEMS = "SELECT DISTINCT problem FROM loopcast.decisions ORDER BY problem"
 SELECT_UNAPPLIED = (
     f"SELECT {', '.join(COLUMNS)} FROM loopcast.decisions "  # noqa: S608
     "WHERE problem = %s AND applied_at_utc IS NULL ORDER BY position"
@@ -52,7 +54,7 @@ class DecisionKind(StrEnum):
 class Decision(BaseModel):
     """One decision, with what is needed to understand it later."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = RECORD
 
     problem: str
     kind: DecisionKind
@@ -84,6 +86,9 @@ class Decisions(Protocol):
     def history(self, problem: str, limit: int | None = 100) -> list[Decision]:
         """The last decisions about a problem, the latest first; all of them without a limit."""
 
+    def problems(self) -> list[str]:
+        """The problems about whose models something was decided, by name."""
+
     def unapplied(self, problem: str) -> list[Decision]:
         """The decisions about a problem that the registry may not show yet, the earliest first."""
 
@@ -108,6 +113,11 @@ class DecisionStore:
         """See `Decisions`."""
         with self.database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
             return [Decision.model_validate(row) for row in cursor.execute(SELECT, [problem, limit])]
+
+    def problems(self) -> list[str]:
+        """See `Decisions`."""
+        with self.database.connect() as connection:
+            return [str(name) for (name,) in connection.execute(SELECT_PROBLEMS)]
 
     def unapplied(self, problem: str) -> list[Decision]:
         """See `Decisions`."""
@@ -135,6 +145,10 @@ class MemoryDecisionStore:
         """See `Decisions`."""
         return [decision for decision in reversed(self.kept.values()) if decision.problem == problem][:limit]
 
+    def problems(self) -> list[str]:
+        """See `Decisions`."""
+        return sorted({decision.problem for decision in self.kept.values()})
+
     def unapplied(self, problem: str) -> list[Decision]:
         """See `Decisions`."""
         return [each for each in self.kept.values() if each.problem == problem and each.id not in self.applied]
@@ -144,8 +158,10 @@ class MemoryDecisionStore:
         self.applied.add(decision.id)
 
 
-def as_verdict(decision: Decision) -> Verdict:
-    """The gate's verdict that led to a promotion or a rejection."""
+def as_verdict(decision: Decision) -> Verdict | None:
+    """The gate's verdict that led to a promotion or a rejection; None for what a person decided without the gate."""
+    if decision.kind not in {DecisionKind.PROMOTION, DecisionKind.REJECTION}:
+        return None
     is_promoted = decision.kind is DecisionKind.PROMOTION
     return Verdict(
         is_promoted=is_promoted,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import loopcast
-from loopcast.config import Settings
+from loopcast.settings import Settings
 from loopcast.stores.environment import TAG_PREFIX, UNKNOWN, read_environment
 
 

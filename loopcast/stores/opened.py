@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from loopcast.config import Settings
+from loopcast.settings import Settings
 from loopcast.stores.artifacts import ArtifactStore
 from loopcast.stores.database import Database, open_database
 from loopcast.stores.decisions import DecisionStore

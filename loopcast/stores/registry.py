@@ -19,9 +19,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from safetensors import SafetensorError
 
-from loopcast.config import Problem, Settings
+from loopcast.config import Problem
 from loopcast.errors import StoreError
 from loopcast.model.folder import load_forecaster
+from loopcast.settings import Settings
 from loopcast.stores.database import Database
 from loopcast.stores.lineage import Lineage
 from loopcast.stores.model_version import ModelVersion

@@ -119,6 +119,10 @@ class TrainingRun:
         """Keep all files of a folder among the run's artifacts, in the folder `place`."""
         self.client.log_artifacts(self.run_id, str(folder), place)
 
+    def locate_files(self, place: str = "report") -> str:
+        """URL under which `log_files` keeps the files of a folder."""
+        return f"{self.client.get_run(self.run_id).info.artifact_uri}/{place}"
+
     def log_frame(self, name: str, frame: pd.DataFrame) -> None:
         """Keep a table for `Registry.read_frame`."""
         with tempfile.TemporaryDirectory() as folder:

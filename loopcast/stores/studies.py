@@ -1,5 +1,6 @@
 """Optuna studies on the shared PostgreSQL, so that trials in any process or container learn from each other."""
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from loopcast.config import Problem
@@ -7,7 +8,10 @@ from loopcast.features import Design
 from loopcast.stores.database import Database
 
 if TYPE_CHECKING:
-    from optuna import Study
+    from collections.abc import Callable
+
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
 
 
 def open_study(database: Database, name: str, seed: int = 0, first_parameters: dict[str, Any] | None = None) -> "Study":
@@ -18,13 +22,17 @@ def open_study(database: Database, name: str, seed: int = 0, first_parameters: d
         first_parameters: Tried before anything else when the study is new.
     """
     import optuna
+    from sqlalchemy import NullPool
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with database.locked(f"study/{name}"):  # Optuna makes its tables at the first use, and not safely at once
+    # Optuna makes its tables at the first use, and not safely at once; it warns of what is new in it.
+    with database.locked("studies"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         storage = optuna.storages.RDBStorage(
             database.sqlalchemy_url_for("optuna"),
+            engine_kwargs={"poolclass": NullPool},  # nobody closes a study, so nothing may stay open between its uses
             heartbeat_interval=30,  # seconds; a trial whose process was killed is tried again
-            failed_trial_callback=optuna.storages.RetryFailedTrialCallback(max_retry=2),
+            heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=2),
         )
         study = optuna.create_study(
             study_name=name,
@@ -39,14 +47,20 @@ def open_study(database: Database, name: str, seed: int = 0, first_parameters: d
     return study
 
 
+def run_trial(study: "Study", measure: "Callable[[Trial], float]") -> "FrozenTrial":
+    """Return the study's next trial as it ended here, whatever other processes finish meanwhile."""
+    ended: list[FrozenTrial] = []
+    study.optimize(measure, n_trials=1, callbacks=[lambda _, trial: ended.append(trial)])
+    return ended[0]
+
+
 def run_logged_trial(study: "Study", design: Design, problem: Problem) -> float:
     """Return the value of the study's next trial, NaN for a pruned one, and log it in the active MLflow run."""
     import mlflow
 
     from loopcast.model.tuning import measure_trial
 
-    study.optimize(lambda trial: measure_trial(trial, design, problem), n_trials=1)
-    done = study.trials[-1]
+    done = run_trial(study, lambda trial: measure_trial(trial, design, problem))
     mlflow.log_params(done.params)
     value = float("nan") if done.value is None else done.value
     mlflow.log_metrics({"validation_loss": value, "is_pruned": float(done.value is None)})

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from loopcast.config import Settings
 from loopcast.errors import StoreError
+from loopcast.settings import Settings
 from loopcast.stores.database import Database
 
 if TYPE_CHECKING:

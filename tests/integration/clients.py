@@ -16,7 +16,7 @@ from loopcast.stores import embedded
 OPEN_AND_WAIT = """
 import os, sys
 from pathlib import Path
-from loopcast.config import Settings
+from loopcast.settings import Settings
 from loopcast.stores.database import open_database
 database = open_database(Settings(home=Path(sys.argv[1])))
 with database.connect() as connection:

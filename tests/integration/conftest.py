@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from loopcast.config import Settings
+from loopcast.settings import Settings
 from loopcast.stores.database import Database, open_database
 from tests.integration.clients import end_server
 

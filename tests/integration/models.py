@@ -12,12 +12,13 @@ from typing import Any
 
 import pandas as pd
 
-from loopcast.config import Problem, Settings
+from loopcast.config import Problem
 from loopcast.evidence.gate import Rule, Verdict
 from loopcast.features import build_design
 from loopcast.model.baselines import Har
 from loopcast.model.folder import save_forecaster
 from loopcast.model.split import split_for_service
+from loopcast.settings import Settings
 from loopcast.stores.database import open_database
 from loopcast.stores.decisions import DecisionStore
 from loopcast.stores.lineage import Lineage

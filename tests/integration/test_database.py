@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
-from loopcast.config import Settings
 from loopcast.errors import StoreError
+from loopcast.settings import Settings
 from loopcast.stores import database as database_module
 from loopcast.stores import keeper
 from loopcast.stores.database import Database, open_database

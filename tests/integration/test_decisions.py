@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from loopcast.stores.decisions import Decision, DecisionKind, Decisions, DecisionStore, MemoryDecisionStore
+from loopcast.evidence.gate import Rule, Verdict
+from loopcast.stores.decisions import (
+    Decision,
+    DecisionKind,
+    Decisions,
+    DecisionStore,
+    MemoryDecisionStore,
+    as_verdict,
+)
 
 
 @pytest.fixture(params=["memory", "postgresql"])
@@ -67,6 +75,37 @@ def test_a_decision_is_unapplied_until_it_is_marked(decisions, problem):
 
     assert decisions.unapplied(problem) == [second]
     assert decisions.history(problem, limit=None) == [second, first]
+
+
+def test_problems_are_those_something_was_decided_about(decisions, problem):
+    """Each once, by name."""
+    for name in (f"{problem}-b", f"{problem}-a", f"{problem}-b"):
+        decisions.record(_decision(name))
+
+    assert [name for name in decisions.problems() if name.startswith(problem)] == [f"{problem}-a", f"{problem}-b"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [
+        (DecisionKind.PROMOTION, Verdict(is_promoted=True, rule=Rule.FIRST_MODEL, reasons=(), figures={"p": 0.2})),
+        (DecisionKind.REJECTION,
+         Verdict(is_promoted=False, rule=Rule.FIRST_MODEL, reasons=("too wide",), figures={"p": 0.2})),
+    ],
+)  # fmt: skip
+def test_a_decision_of_the_gate_gives_back_its_verdict(kind, verdict):
+    """A promotion has no reasons against it."""
+    decision = _decision("p", kind=kind, rule=Rule.FIRST_MODEL, reasons=("too wide",), figures={"p": 0.2})
+
+    assert as_verdict(decision) == verdict
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule"), [(DecisionKind.DEMOTION, "rollback"), (DecisionKind.OBSERVATION, "changed_in_mlflow")]
+)
+def test_a_decision_without_the_gate_has_no_verdict(kind, rule):
+    """A report of it says so, and does not fail on a rule that is none of the gate's."""
+    assert as_verdict(_decision("p", kind=kind, rule=rule)) is None
 
 
 def test_figures_that_could_not_be_known_survive(decisions, problem):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import loopcast
-from loopcast.config import Settings
+from loopcast.settings import Settings
 from loopcast.stores.environment import compare_environments, read_environment
 from loopcast.stores.lineage import Lineage, read_actor, read_git, read_lineage
 

@@ -13,9 +13,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from loopcast.config import Settings
 from loopcast.errors import StoreError
 from loopcast.model.folder import load_forecaster
+from loopcast.settings import Settings
 from loopcast.stores.registry import open_registry
 from tests.integration.clients import wait_until
 from tests.integration.models import (

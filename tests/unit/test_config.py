@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from loopcast.config import load_problem
-from loopcast.errors import ProblemError
+from loopcast.config import Training, load_problem
+from loopcast.errors import ProblemError, SettingsError
+from loopcast.settings import read_settings
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 GOOD: dict[str, Any] = {
@@ -78,7 +79,13 @@ def test_every_problem_of_the_project_loads(path):
         ({"source": "sample://stocks"}, "source: found 'sample://stocks', needs a mapping of keys"),
         ({"quality": None}, "quality: found None, needs a mapping of keys"),
         ({"horizon": "x" * 99}, f"horizon: found '{'x' * 59}…, needs a whole number"),
+        ({"network.hidden_size": True}, "network.hidden_size: found True, needs a whole number"),
+        ({"features.scales": [True, 5, 22]}, "features.scales[0]: found True, needs a whole number"),
         # ranges and choices
+        ({"tuning.learning_rates": [0.01, -1]}, "tuning.learning_rates[1]: found -1, needs more than 0.0"),
+        ({"tuning.learning_rates": [0.01, 0.001]},
+         "tuning.learning_rates: found [0.01, 0.001], needs the lower end first"),
+        ({"tuning.dropouts": [0.1, 1]}, "tuning.dropouts[1]: found 1, needs less than 1.0"),
         ({"horizon": 0}, "horizon: found 0, needs at least 1"),
         ({"horizon": 367}, "horizon: found 367, needs at most 366"),
         ({"features.decay": 0}, "features.decay: found 0, needs more than 0.0"),
@@ -160,11 +167,33 @@ def test_a_password_does_not_belong_into_a_problem(tmp_path, uri):
 
 
 @pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("https://acme.blob.core.windows.net/x/rows.csv?sv=2024-11-04&sig=c2VjcmV0", "sig"),
+        ("https://x.s3.amazonaws.com/rows.csv?X-Amz-Credential=AKIA", "X-Amz-Credential"),
+        ("https://x.s3.amazonaws.com/rows.csv?X-Amz-Signature=5ec2e7", "X-Amz-Signature"),
+        ("https://storage.googleapis.com/x/rows.csv?AWSAccessKeyId=AKIA", "AWSAccessKeyId"),
+        ("https://example.com/rows.csv?from=2020&access_token=secret", "access_token"),
+        ("https://example.com/rows.csv?api-key=secret", "api-key"),
+    ],
+)
+def test_a_signed_address_does_not_belong_into_a_problem(tmp_path, uri, name):
+    """Whoever has it may read; the sentence names the parameter and not its value."""
+    sentence = refuse(write(tmp_path, {"source.uri": uri}))
+
+    assert sentence.startswith(f"problem.yaml: source: `uri` holds a credential, `{name}`, which would be stored with")
+    assert uri.rpartition("=")[2] not in sentence
+
+
+@pytest.mark.parametrize(
     ("changes", "frequency"),
     [
         ({"source.uri": "postgresql://ann@db:5432/x", "source.query": "SELECT 1"}, "B"),
         ({"source.uri": "postgresql://ann:@/x?host=/run/db", "source.query": "SELECT 1"}, "B"),
         ({"source.uri": "https://example.com:8080/a@b.csv"}, "B"),
+        ({"source.uri": "https://example.com/rows.csv?series=key&sort_key=day"}, "B"),
+        ({"source.uri": "rows/200?-sig.csv"}, "B"),
+        ({"tuning.learning_rates": [0.01, 0.01], "tuning.weight_decays": [0, 1]}, "B"),
         ({"columns.timestamp_format": "%m/%Y"}, "MS"),
         ({"columns.timestamp_format": "epoch_ms"}, "15min"),
         ({}, "W-WED"),
@@ -190,6 +219,28 @@ def test_a_file_that_is_no_problem_is_refused(tmp_path, text, sentence):
     (tmp_path / "problem.yaml").write_text(text, encoding="utf-8")
 
     assert refuse(tmp_path / "problem.yaml").startswith(f"problem.yaml: {sentence}")
+
+
+def test_a_bad_variable_of_the_environment_is_told_in_one_sentence(monkeypatch):
+    """With its name, as a shell writes it."""
+    monkeypatch.setenv("LOOPCAST_SEED_PROCESSES", "two")
+
+    with pytest.raises(SettingsError) as refused:
+        read_settings()
+
+    assert str(refused.value) == "LOOPCAST_SEED_PROCESSES: found 'two', needs a whole number; correct or unset it"
+
+
+def test_settings_read_whole_numbers_from_text(monkeypatch):
+    """Which is all that an environment holds."""
+    monkeypatch.setenv("LOOPCAST_SEED_PROCESSES", "3")
+
+    assert read_settings().seed_processes == 3
+
+
+def test_seeds_follow_each_other():
+    """One for each network, from the first."""
+    assert list(Training(n_seeds=3, first_seed=7).seeds) == [7, 8, 9]
 
 
 def test_a_missing_file_is_refused(tmp_path):

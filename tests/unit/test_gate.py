@@ -55,6 +55,15 @@ def test_a_first_model_that_beats_the_naive_baselines_is_promoted() -> None:
     assert verdict.figures["coverage_80_ratio"] == pytest.approx(0.8)
 
 
+@pytest.mark.parametrize(("naive", "is_promoted"), [(1.2, True), (0.9, False)])
+def test_a_champion_of_another_question_has_no_say(naive: float, is_promoted: bool) -> None:
+    """Its losses do not compare, so the challenger is judged as a first model, under a rule of its own name."""
+    verdict = judge(make_losses("lstm", 1.0), naive=naive, is_other_question=True)
+
+    assert (verdict.is_promoted, verdict.rule) == (is_promoted, Rule.OTHER_QUESTION)
+    assert verdict.figures == judge(make_losses("lstm", 1.0), naive=naive).figures
+
+
 @pytest.mark.parametrize("offered", ["lstm", "historical_simulation"])
 def test_a_first_model_no_better_than_the_naive_baselines_is_refused(offered: str) -> None:
     """That holds for a naive baseline itself, which does not beat itself."""

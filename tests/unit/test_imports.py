@@ -8,7 +8,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-BASE = tuple(f"loopcast.{name}" for name in ("config", "contracts", "errors", "mistakes", "progress", "typing"))
+BASE = tuple(
+    f"loopcast.{name}" for name in ("config", "contracts", "errors", "mistakes", "progress", "settings", "typing")
+)
 DATA = tuple(
     f"loopcast.{name}"
     for name in ("cells", "features", "grid", "objections", "panel", "prices", "refusals", "steps", "timestamps")

@@ -199,7 +199,16 @@ def test_an_offer_other_than_the_lstm_is_named_as_such() -> None:
     """The network gets no credit for what a line did better."""
     first = tell(make_account(offered="linear"))[0]
 
-    assert first.startswith("The linear head is offered for promotion, not the LSTM: over 600 out-of-sample dates")
+    assert first.startswith(
+        "The linear head is offered for promotion, not the LSTM: over 600 out-of-sample dates of one series its pinball"
+    )
+
+
+def test_the_offer_counts_the_series_that_were_scored() -> None:
+    """Pooled ones count in the loss too, though only one is drawn."""
+    first = tell(make_account(n_series=4))[0]
+
+    assert "over 600 out-of-sample dates of 4 series its pinball loss is " in first
 
 
 @pytest.mark.parametrize(
@@ -259,6 +268,11 @@ def test_an_interval_that_does_not_hold_is_told(account: Account) -> None:
                 figures={"gain_vs_champion_ratio": 0.012, "p_vs_champion": 0.01},
             ),
             "The gate promoted it: 1.2 % better than the champion before it (p = 0.010).",
+        ),
+        (
+            Verdict(is_promoted=True, rule=Rule.OTHER_QUESTION, reasons=(), figures={}),
+            "The gate promoted it: the champion answers another question (horizon, quantiles, target or the like), so "
+            "it is judged as a first model, and it is better than the naive baselines.",
         ),
         (
             Verdict(is_promoted=True, rule=Rule.NOT_WORSE_THAN_STALE_CHAMPION, reasons=(), figures={}),

@@ -208,7 +208,7 @@ def test_a_parquet_without_a_column_is_refused(tmp_path):
     [
         ("dropbox://rows.csv", "dropbox://rows.csv: this storage needs a driver: "),
         ("s4://bucket/rows.csv", "s4://bucket/rows.csv: cannot be read: Protocol not known: s4"),
-        ("https://localhost:1/rows.csv?token=secret", "https://localhost:1/rows.csv: nothing found there; "),
+        ("https://localhost:1/rows.csv?ticket=secret", "https://localhost:1/rows.csv: nothing found there; "),
         ("postgresql://localhost:1/x?application_name=secret", "postgresql://localhost:1/x: "),
     ],
 )

@@ -1,0 +1,64 @@
+"""Where a machine keeps things: the frozen `Settings`, from the environment and never from a YAML."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from loopcast.config import PositiveInt
+from loopcast.errors import SettingsError
+from loopcast.mistakes import describe_mistakes
+
+PREFIX: Final = "LOOPCAST_"
+"""Of every variable."""
+
+
+class Settings(BaseSettings):
+    """Where this machine keeps things; built once at an entry point and passed down."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+
+    home: Path = Path(".loopcast")
+    """Work folder of everything that a local run writes."""
+    database_url: str | None = Field(default=None, repr=False)
+    """PostgreSQL server; without it an embedded one runs under `home`."""
+    artifacts_url: str | None = None
+    """Folder or bucket (any fsspec URL) for snapshots and models; default: `home`/artifacts."""
+    tracking_uri: str | None = Field(
+        default=None, validation_alias=AliasChoices("LOOPCAST_TRACKING_URI", "MLFLOW_TRACKING_URI")
+    )
+    """MLflow server; without it MLflow runs on the same PostgreSQL, with no server."""
+    actor: str | None = None
+    """Who is written beside a decision; default: the Flyte execution, else the user of the machine."""
+    git_commit: str | None = None
+    """Commit of the code where there is no checkout, as in an image; default: what git says."""
+    console_url: str | None = None
+    """Address of the Flyte console, from which the link to an execution is made."""
+    seed_processes: PositiveInt = 2
+    """Processes that train seeds side by side; one thread each, so at most the machine's cores."""
+
+    @cached_property
+    def home_path(self) -> Path:
+        """The work folder, absolute."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def artifacts(self) -> str:
+        """The artifact store's root: a folder's absolute path or a URL."""
+        return self.artifacts_url or str(self.home_path / "artifacts")
+
+
+def read_settings() -> Settings:
+    """Return the settings that the environment gives.
+
+    Raises:
+        SettingsError: A variable has a value that cannot be.
+    """
+    try:
+        return Settings()
+    except ValidationError as exc:
+        mistakes = (mistake.partition(": ") for mistake in describe_mistakes(exc))
+        sentences = "; ".join(f"{PREFIX}{name.upper()}: {what}" for name, _, what in mistakes)
+        raise SettingsError(f"{sentences}; correct or unset it") from exc
