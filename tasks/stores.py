@@ -1,7 +1,7 @@
 """The stores of the machine that a task runs on: a laptop's own, or those that all pods of a cluster share."""
 
 from loopcast.errors import StoreError
-from loopcast.settings import Settings
+from loopcast.settings import read_settings
 from loopcast.stores.opened import Stores
 from tasks.identity import is_local
 
@@ -13,7 +13,7 @@ def open_stores() -> Stores:
         StoreError: The task runs on a cluster, and its environment leaves stores to the pod, where they would end
             with it.
     """
-    settings = Settings()
+    settings = read_settings()
     needed = {"LOOPCAST_DATABASE_URL": settings.database_url, "LOOPCAST_ARTIFACTS_URL": settings.artifacts_url}
     missing = [name for name, value in needed.items() if not value]
     if missing and not is_local():

@@ -21,8 +21,7 @@ def train_ensemble(workers: Workers, split: Split, checkpoints: Path | None = No
     Args:
         checkpoints: Folder with a file for each seed, written after each epoch; what it holds is taken up.
     """
-    training = workers.problem.training
-    seeds = range(training.first_seed, training.first_seed + training.n_seeds)
+    seeds = workers.problem.training.seeds
     files = [checkpoints / f"seed-{seed}.pt" if checkpoints else None for seed in seeds]
     jobs = [(split, seed, file) for seed, file in zip(seeds, files, strict=True)]
     trained = dict(track(workers.run(train_seed, jobs), len(jobs), f"{workers.problem.name}: training networks"))

@@ -52,7 +52,7 @@ def fit_for_service(panel: pd.DataFrame, problem: Problem, n_processes: int, che
         pd.DataFrame(network.curve, columns=["train_loss", "validation_loss"])
         .rename_axis("epoch")
         .reset_index()
-        .assign(seed=problem.training.first_seed + index)
+        .assign(seed=problem.training.seeds[index])
         for index, network in enumerate(networks)
     ]
     forecasters[Candidate.LSTM] = Lstm.from_networks(networks, design, split, problem)

@@ -48,7 +48,7 @@ class Residual:
     @classmethod
     def fit(cls, design: Design, split: Split, problem: Problem) -> Self:
         """Train every seed here, one after another, then average and calibrate."""
-        seeds = range(problem.training.first_seed, problem.training.first_seed + problem.training.n_seeds)
+        seeds = problem.training.seeds
         trained = [train_network(design, split, problem, seed, is_recurrent=cls.is_recurrent) for seed in seeds]
         return cls.from_networks(trained, design, split, problem)
 
