@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import fsspec
+import numpy as np
 import optuna
 import pytest
 
@@ -13,7 +15,7 @@ from loopcast.model.folder import load_forecaster
 from loopcast.model.tuning import configure
 from loopcast.stores.decisions import DecisionKind
 from loopcast.stores.opened import Stores
-from loopcast.stores.runs import ERROR_TAG, RunStatus
+from loopcast.stores.runs import ERROR_TAG, RunStatus, TrainingRun
 from tests.panels import make_panel, make_panel_problem
 from workflows.training import training
 
@@ -22,11 +24,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning"),  # flytekit's folders of checkpoints
     pytest.mark.filterwarnings("ignore:<psycopg.Connection:ResourceWarning"),  # of the pools that Optuna never closes
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
-    pytest.mark.filterwarnings("ignore:.*deprecated in v4.9.0:FutureWarning"),
 ]
 
 Configure = Callable[..., Problem]
 
+NETWORK = {"hidden_size": 4, "moves_center": True}
 QUICK = {"n_seeds": 1, "max_epochs": 2, "validation_steps": 100}
 
 
@@ -35,11 +37,15 @@ def make_problem(tmp_path_factory: pytest.TempPathFactory) -> Configure:
     """Problems on one CSV, with a gate that a model may pass which is about as good as the baselines."""
     rows = tmp_path_factory.mktemp("data") / "prices.csv"
     columns = {"timestamp_utc": "day", "target": "price", "series_id": "name"}
-    make_panel(n_series=1, n_steps=520).rename(columns=columns)[list(columns.values())].to_csv(rows, index=False)
+    panel = make_panel(n_series=1, n_steps=520)
+    panel["target"] += 5 * np.sin(2 * np.pi * np.arange(len(panel)) / 5)  # a week's rhythm, quick to learn
+    panel.rename(columns=columns)[list(columns.values())].to_csv(rows, index=False)
 
     def make(**changes: object) -> Problem:
         gate = {"naive_alpha": 0.49, "coverage_tolerance": 0.5, "min_dates": 60}
-        return make_panel_problem(**{"source": Source(uri=str(rows)), "gate": gate, "training": QUICK} | changes)
+        return make_panel_problem(
+            **{"source": Source(uri=str(rows)), "gate": gate, "training": QUICK, "network": NETWORK} | changes
+        )
 
     return make
 
@@ -52,8 +58,8 @@ def first(stores: Stores, make_problem: Configure) -> TrainingOutcome:
 
 @pytest.fixture(scope="module")
 def tuned(stores: Stores, make_problem: Configure, first: TrainingOutcome) -> TrainingOutcome:
-    """The second one, on the same data, with tuning, from a learning rate that hardly moves a weight."""
-    return training(config=make_problem(training=QUICK | {"learning_rate": 1e-7}), tuning_trials=2)
+    """The second one, on the same data, with tuning, from a learning rate that is too low."""
+    return training(config=make_problem(training=QUICK | {"learning_rate": 1e-4}), tuning_trials=2)
 
 
 def test_a_first_model_that_passes_the_gate_is_promoted_and_reported(stores, first):
@@ -67,6 +73,15 @@ def test_a_first_model_that_passes_the_gate_is_promoted_and_reported(stores, fir
     assert stores.registry.client.get_run(champion.run_id).info.status == RunStatus.FINISHED
     assert Path(first.report).is_relative_to(stores.settings.home_path)
     assert "<html" in Path(first.report).read_text(encoding="utf-8")
+
+
+def test_the_report_is_also_where_a_cluster_would_look_for_it(stores, first):
+    """What a pod writes ends with it, so that there the outcome names the copy that the MLflow run keeps."""
+    run = TrainingRun(stores.registry.client, stores.registry.version("prices", 1).run_id)
+
+    kept = fsspec.filesystem("file").cat(f"{run.locate_files()}/report.html")
+
+    assert kept == Path(first.report).read_bytes()
 
 
 def test_without_tuning_the_model_is_trained_as_configured(stores, first, make_problem, tmp_path):
@@ -94,7 +109,7 @@ def test_tuning_hands_the_best_settings_of_its_study_to_training(stores, tuned, 
     _, trained_as = load_forecaster(stores.registry.fetch(stores.registry.version("prices", 2), tmp_path))
 
     assert len(study.trials) == 2
-    assert study.best_params["learning_rate"] > 1e-7
+    assert study.best_params["learning_rate"] > 1e-4
     assert trained_as == configure(make_problem(), study.best_params)
 
 
