@@ -57,7 +57,8 @@ def open_workers(design: Design, problem: Problem, n_processes: int) -> Iterator
         yield Workers(design, problem, None)
         return
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["loopcast.model.training"])
+    # Imported once by the server of the processes, and not by each of them; `arch` alone takes a second.
+    context.set_forkserver_preload(["__main__", "loopcast.model.training", "arch"])
     with ProcessPoolExecutor(n_processes, context, initializer=_hold, initargs=(design, problem)) as executor:
         yield Workers(design, problem, executor)
 

@@ -49,9 +49,9 @@ def split_walk_forward(design: Design, problem: Problem) -> list[Split]:
         DataRefusedError: The data are too short for one fold.
     """
     calendar, rule = forecast_calendar(design, problem), problem.backtest
-    first = rule.initial_steps or len(calendar) // 2
-    needed = 2 * problem.training.validation_steps + problem.features.scales[-1] + 2 * problem.horizon
-    first = max(first, needed)
+    alone = 2 * problem.training.validation_steps + problem.features.scales[-1] + 2 * problem.horizon
+    first = rule.initial_steps or max(len(calendar) // 2, alone)  # other series of the pool may begin earlier
+    first = max(first, problem.training.validation_steps + 1)
     if first >= len(calendar) - problem.horizon:
         raise DataRefusedError(
             f"{problem.name}: {len(calendar)} steps of the forecast series, needs more than {first + problem.horizon} "
