@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from scipy.signal import lfilter
 
 from loopcast.config import Calendar, Problem
 from loopcast.errors import DataRefusedError
@@ -177,11 +176,7 @@ def weighted_mean(values: Floats, decay: float) -> Floats:
     >>> weighted_mean(np.array([np.nan, 1.0, 3.0]), 0.5)
     array([       nan, 1.        , 2.33333333])
     """
-    is_known = np.isfinite(values)
-    total: Floats = lfilter([1.0], [1.0, -decay], np.where(is_known, values, 0.0))
-    weight: Floats = lfilter([1.0], [1.0, -decay], is_known.astype(float))
-    with np.errstate(invalid="ignore"):
-        return np.asarray(total / np.where(weight > 0, weight, np.nan), dtype=float)
+    return pd.Series(values).ewm(alpha=1 - decay).mean().to_numpy()
 
 
 def _weighted_scale(variance: Floats, decay: float) -> Floats:

@@ -38,6 +38,9 @@ class Backtested(NamedTuple):
 @retry_transient_faults
 def train_candidates(problem: Problem, snapshot: SnapshotFacts) -> Trained:
     """Fit every candidate for service; a preempted training goes on from its checkpoint."""
+    from loopcast.model.processes import start_process_server
+
+    start_process_server()  # it imports while this process does
     from loopcast.model.fitting import fit_for_service, save_candidates
 
     stores = open_stores()

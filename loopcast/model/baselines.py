@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from loopcast.config import Problem
 from loopcast.features import VARIANCE_FLOOR, Design, weighted_mean
@@ -57,7 +57,7 @@ class RandomWalk(_Fitted):
         """As `Forecaster.quantiles`."""
         deviations = np.array([self.deviations.get(name, self.pooled) for name in design.series_ids])
         steps = np.sqrt(np.arange(1, design.horizon + 1))
-        shape: Floats = norm.ppf(self.levels)
+        shape: Floats = ndtri(self.levels)
         return deviations[design.series[rows], None, None] * steps[:, None] * shape
 
 
@@ -107,7 +107,7 @@ class Ewma(_Fitted):
     def quantiles(self, design: Design, rows: Ints) -> Floats:
         """As `Forecaster.quantiles`."""
         steps = np.sqrt(np.arange(1, design.horizon + 1))
-        shape: Floats = norm.ppf(self.levels)
+        shape: Floats = ndtri(self.levels)
         return self.deviations(design)[rows, None, None] * steps[:, None] * shape
 
     def deviations(self, design: Design) -> Floats:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
 import numpy as np
-from scipy.signal import lfilter
 
 from loopcast.config import Problem
 from loopcast.features import VARIANCE_FLOOR, Design
@@ -80,6 +79,8 @@ def fit_garch(changes: Floats) -> list[float]:
 
 def filter_variance(changes: Floats, parameters: list[float]) -> Floats:
     """The variance of the step after each change, shape (n,): v[t+1] = omega + alpha e[t]^2 + beta v[t]."""
+    from scipy.signal import lfilter
+
     mean, omega, alpha, beta, _ = parameters
     driven = omega + alpha * (changes - mean) ** 2
     start = omega / max(1 - alpha - beta, 1e-3)

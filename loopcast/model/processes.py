@@ -4,6 +4,7 @@ One thread a process keeps the weights bit-identical and is the faster choice fo
 """
 
 import multiprocessing
+import multiprocessing.forkserver as forkserver
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext
 from typing import Any, TypeVar
 
 from loopcast.config import Problem
@@ -50,15 +52,21 @@ class Workers:
                 future.cancel()
 
 
+def start_process_server() -> ForkServerContext:
+    """Begin to import, in a process of its own, what every worker needs; call it early, it does not wait."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", "loopcast.model.residual", "arch"])
+    forkserver.ensure_running()
+    return context
+
+
 @contextmanager
 def open_workers(design: Design, problem: Problem, n_processes: int) -> Iterator[Workers]:
     """Give workers over a design; they end with the block, and with this process however it ends."""
     if n_processes == 1:
         yield Workers(design, problem, None)
         return
-    context = multiprocessing.get_context("forkserver")
-    # Imported once by the server of the processes, and not by each of them; `arch` alone takes a second.
-    context.set_forkserver_preload(["__main__", "loopcast.model.training", "arch"])
+    context = start_process_server()
     with ProcessPoolExecutor(n_processes, context, initializer=_hold, initargs=(design, problem)) as executor:
         yield Workers(design, problem, executor)
 
