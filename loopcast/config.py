@@ -28,7 +28,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticKnownError
 
 from loopcast.errors import ProblemError
 from loopcast.mistakes import describe_mistakes
@@ -55,7 +54,7 @@ Calendar = Literal["hour", "day_of_week", "month", "week_of_quarter"]
 def _refuse_flag(value: Any) -> Any:
     """What was found, unless it is true or false, which Python would count as 1 and 0."""
     if isinstance(value, bool):
-        raise PydanticKnownError("int_type")
+        raise ValueError(f"found {value}, needs a whole number")
     return value
 
 

@@ -60,7 +60,7 @@ def test_check_tells_what_a_training_would_take(tmp_path):
 
     imported = {line.rpartition("|")[2].strip() for line in answer.stderr.splitlines()}
     assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.strip().endswith("6,268 origins to test in 13 folds; ready to train")
+    assert answer.stdout.strip().endswith("6,588 origins to test in 13 folds; ready to train")
     assert "pandas" in imported
     assert imported.isdisjoint({"torch", "mlflow", "evidently", "psycopg"})
     assert not (tmp_path / "home").exists()
