@@ -54,7 +54,7 @@ Calendar = Literal["hour", "day_of_week", "month", "week_of_quarter"]
 def _refuse_flag(value: Any) -> Any:
     """What was found, unless it is true or false, which Python would count as 1 and 0."""
     if isinstance(value, bool):
-        raise ValueError(f"found {value}, needs a whole number")
+        raise ValueError(f"found {value}, needs a whole number")  # noqa: TRY004  # pydantic refuses by a ValueError alone
     return value
 
 
