@@ -440,7 +440,7 @@ def _default(value: int | None, otherwise: int) -> int:
 
 
 def load_problem(path: str | Path) -> Problem:
-    """Return the problem that a YAML describes.
+    """The problem that a YAML describes.
 
     Raises:
         ProblemError: The file is missing, is no YAML mapping, or asks for something that cannot be.

@@ -63,7 +63,7 @@ def _save_until(
 
 
 def _save_changes(checkpoint: Checkpoint, folder: Path, saved: Saved) -> Saved:
-    """Return what is saved afterwards: what there is now, or as before where it could not be saved."""
+    """What is saved afterwards: what there is now, or as before where it could not be saved."""
     try:
         files = {file.name: file.stat().st_mtime_ns for file in folder.glob("*.pt")}
         if files == saved:

@@ -23,7 +23,7 @@ def is_local() -> bool:
 
 
 def describe_execution(settings: Settings) -> Execution:
-    """Return the execution that the present task belongs to."""
+    """The execution that the present task belongs to."""
     if is_local():
         return Execution("", "")
     found = current_context().execution_id
@@ -32,10 +32,10 @@ def describe_execution(settings: Settings) -> Execution:
 
 
 def name_attempt(settings: Settings) -> str:
-    """Return a name that retries of a task share: the execution's, or a new one in a local run."""
+    """A name that retries of a task share: the execution's, or a new one in a local run."""
     return describe_execution(settings).name or f"local-{uuid4().hex[:12]}"
 
 
 def name_actor(settings: Settings) -> str:
-    """Return who is written beside a decision."""
+    """Who is written beside a decision."""
     return read_actor(settings, describe_execution(settings).name)

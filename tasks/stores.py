@@ -7,7 +7,7 @@ from tasks.identity import is_local
 
 
 def open_stores() -> Stores:
-    """Return the stores that the environment names.
+    """The stores that the environment names.
 
     Raises:
         StoreError: The task runs on a cluster, and its environment leaves stores to the pod, where they would end

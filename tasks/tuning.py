@@ -36,7 +36,7 @@ def plan_trials(problem: Problem, n_trials: int) -> Study:
 @task(requests=Resources(cpu="1", mem="2Gi"), retries=3, timeout=timedelta(hours=1), interruptible=True)
 @retry_transient_faults
 def run_trial(trial: int, problem: Problem, snapshot: SnapshotFacts, study: str) -> float:
-    """Return the validation loss of the settings tried, NaN for a trial that was pruned; logged as an MLflow run."""
+    """The validation loss of the settings tried, NaN for a trial that was pruned; logged as an MLflow run."""
     from flytekitplugins.mlflow import mlflow_autolog
 
     stores = open_stores()
@@ -50,7 +50,7 @@ def run_trial(trial: int, problem: Problem, snapshot: SnapshotFacts, study: str)
 @task(requests=Resources(cpu="500m", mem="1Gi"), retries=3, timeout=timedelta(minutes=10))
 @retry_transient_faults
 def configure_best(problem: Problem, study: str, losses: list[float]) -> Problem:
-    """Return the problem with the settings of the best trial."""
+    """The problem with the settings of the best trial."""
     from loopcast.model.tuning import configure
 
     return configure(problem, open_study(open_stores().database, study).best_params)
@@ -58,5 +58,5 @@ def configure_best(problem: Problem, study: str, losses: list[float]) -> Problem
 
 @task(requests=Resources(cpu="100m", mem="300Mi"))
 def keep_configuration(problem: Problem) -> Problem:
-    """Return the problem as it is: the branch of a training without tuning."""
+    """The problem as it is: the branch of a training without tuning."""
     return problem

@@ -111,14 +111,14 @@ class Account:
 
 
 def choose_drawn_series(panel: pd.DataFrame, problem: Problem) -> str:
-    """Return the series that reports draw: the first that is forecast and in the panel."""
+    """The series that reports draw: the first that is forecast and in the panel."""
     present = panel["series_id"].unique()
     named = [name for name in problem.forecast_series if name in present]
     return str((named or list(present))[0])
 
 
 def describe_snapshot(sha256: str, panel: pd.DataFrame, facts: IngestFacts) -> SnapshotFacts:
-    """Return what is worth knowing of a panel that was kept under this name."""
+    """What is worth knowing of a panel that was kept under this name."""
     times = panel["timestamp_utc"]
     return SnapshotFacts(
         sha256=sha256,
@@ -168,7 +168,7 @@ def draw_up_account(
     explanation: pd.DataFrame,
     lineage: Mapping[str, str],
 ) -> Account:
-    """Return the account of a training, with the latest forecast of the series that is drawn."""
+    """The account of a training, with the latest forecast of the series that is drawn."""
     series_id = choose_drawn_series(panel, problem)
     history = panel.loc[(panel["series_id"] == series_id) & ~panel["is_filled"], ["timestamp_utc", "target"]]
     design = build_design(panel, problem)

@@ -78,7 +78,7 @@ def run_backtest(workers: Workers, series_id: str) -> Backtest:
 
 
 def measure_losses(design: Design, rows: Ints, quantiles: Floats, problem: Problem) -> pd.DataFrame:
-    """Return loss and coverage at each origin: `contracts.OriginLosses` without the candidate.
+    """Loss and coverage at each origin: `contracts.OriginLosses` without the candidate.
 
     Args:
         rows: Origins, shape (n,).
@@ -103,7 +103,7 @@ def measure_losses(design: Design, rows: Ints, quantiles: Floats, problem: Probl
 def fit_fold(
     design: Design, problem: Problem, fold: Split, candidate: Candidate, seed: int | None
 ) -> TrainedNetwork | Floats:
-    """Return one trained network of the LSTM, or the quantiles of any other candidate at the tested origins."""
+    """One trained network of the LSTM, or the quantiles of any other candidate at the tested origins."""
     if seed is not None:
         return train_network(design, fold, problem, seed)
     fitted = FORECASTERS[candidate].fit(design, fold, problem)

@@ -20,7 +20,7 @@ EPOCH: Final = pd.Timestamp(0, tz="UTC")
 
 
 def thin_folds(folds: list[Split], design: Design, problem: Problem) -> list[Split]:
-    """Return the folds with every 2nd, 4th, 8th … tested time, with all its series; folds without any are left out.
+    """The folds with every 2nd, 4th, 8th … tested time, with all its series; folds without any are left out.
 
     Times are kept by their count from 1970 and not from the first row, and in powers of two: so trainings on other
     rows keep the same times, or every second of them, and their losses can be paired.
@@ -41,13 +41,13 @@ def thin_folds(folds: list[Split], design: Design, problem: Problem) -> list[Spl
 
 
 def count_allowed(problem: Problem) -> int:
-    """Return how many origins can be scored: `backtest.max_origins`, or fewer where each has many quantiles."""
+    """How many origins can be scored: `backtest.max_origins`, or fewer where each has many quantiles."""
     values_per_origin = len(Candidate) * problem.horizon * len(problem.quantiles)
     return max(min(problem.backtest.max_origins, MAX_VALUES // values_per_origin), 1)
 
 
 def number_steps(times_utc: Times, problem: Problem) -> Ints:
-    """Return the count of each time's step from that of 1970, shape (n,).
+    """The count of each time's step from that of 1970, shape (n,).
 
     Args:
         times_utc: Labels of steps, shape (n,).

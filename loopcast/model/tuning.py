@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def configure(problem: Problem, parameters: dict[str, float]) -> Problem:
-    """Return the problem with the given settings of network and training."""
+    """The problem with the given settings of network and training."""
     network = {"hidden_size": int(parameters["hidden_size"]), "dropout": float(parameters["dropout"])}
     training = {name: float(parameters[name]) for name in ("learning_rate", "weight_decay")}
     return problem.model_copy(
@@ -30,7 +30,7 @@ def configure(problem: Problem, parameters: dict[str, float]) -> Problem:
 
 
 def present_parameters(problem: Problem) -> dict[str, float]:
-    """Return the settings that the problem has now; they are tried first, so that tuning never ends worse."""
+    """The settings that the problem has now; they are tried first, so that tuning never ends worse."""
     return {
         "hidden_size": problem.network.hidden_size,
         "dropout": problem.network.dropout,
@@ -40,7 +40,7 @@ def present_parameters(problem: Problem) -> dict[str, float]:
 
 
 def suggest_parameters(trial: "Trial", problem: Problem) -> dict[str, float]:
-    """Return the settings to try next, within the ranges of `problem.tuning`, widened to hold the present ones."""
+    """The settings to try next, within the ranges of `problem.tuning`, widened to hold the present ones."""
     space, present = problem.tuning, present_parameters(problem)
     sizes = sorted({*space.hidden_sizes, problem.network.hidden_size})
     ranges = {"dropout": space.dropouts, "learning_rate": space.learning_rates, "weight_decay": space.weight_decays}
@@ -52,7 +52,7 @@ def suggest_parameters(trial: "Trial", problem: Problem) -> dict[str, float]:
 
 
 def measure_trial(trial: "Trial", design: Design, problem: Problem) -> float:
-    """Return the best validation loss of a trial's settings, averaged over its seeds, in scales.
+    """The best validation loss of a trial's settings, averaged over its seeds, in scales.
 
     Raises:
         optuna.TrialPruned: The first seed does worse than the median of earlier trials at the same epoch.

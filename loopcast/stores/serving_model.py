@@ -58,7 +58,7 @@ def write_mlflow_model(forecaster: Path, problem: Problem, history: pd.DataFrame
         forecaster: What `save_forecaster` wrote.
         problem: The forecaster's.
         history: A panel, of which some last rows become the example.
-        folder: The forecaster's files will lie in `FORECASTER_PATH` below it.
+        folder: The forecaster's files will lie below it.
     """
     import mlflow.pyfunc
     from mlflow.models import ModelSignature

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def open_study(database: Database, name: str, seed: int = 0, first_parameters: dict[str, Any] | None = None) -> "Study":
-    """Return the study of this name, made when it is missing; lower is better.
+    """The study of this name, made when it is missing; lower is better.
 
     Args:
         seed: Of the sampler; another one in each process, or all of them try the same.
@@ -48,14 +48,14 @@ def open_study(database: Database, name: str, seed: int = 0, first_parameters: d
 
 
 def run_trial(study: "Study", measure: "Callable[[Trial], float]") -> "FrozenTrial":
-    """Return the study's next trial as it ended here, whatever other processes finish meanwhile."""
+    """The study's next trial as it ended here, whatever other processes finish meanwhile."""
     ended: list[FrozenTrial] = []
     study.optimize(measure, n_trials=1, callbacks=[lambda _, trial: ended.append(trial)])
     return ended[0]
 
 
 def run_logged_trial(study: "Study", design: Design, problem: Problem) -> float:
-    """Return the value of the study's next trial, NaN for a pruned one, and log it in the active MLflow run."""
+    """The value of the study's next trial, NaN for a pruned one; logged in the active MLflow run."""
     import mlflow
 
     from loopcast.model.tuning import measure_trial
