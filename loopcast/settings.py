@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from loopcast.config import PositiveInt
+from loopcast.config import PositiveFloat, PositiveInt
 from loopcast.errors import SettingsError
 from loopcast.mistakes import describe_mistakes
 
@@ -38,6 +38,16 @@ class Settings(BaseSettings):
     """Address of the Flyte console, from which the link to an execution is made."""
     seed_processes: PositiveInt = 2
     """Processes that train seeds side by side; one thread each, so at most the machine's cores."""
+    champion_poll_s: PositiveFloat = 5.0
+    """Seconds between two looks of a service at the champion's alias and the newest snapshot."""
+    journal_max_mb: PositiveInt = 1024
+    """Megabytes of answered forecasts that may wait on a service's disk for the database; beyond, none is answered."""
+    forecast_retention_months: PositiveInt | None = None
+    """Months after which stored forecasts are forgotten, counted from when they were made; default: never."""
+    token_requests_per_s: PositiveFloat = 100.0
+    """Requests a second that one token may make of one worker of a service; bursts of twice as many."""
+    require_tokens: bool = False
+    """Whether a service asks for a token on loopback too, as behind a proxy on the same machine; elsewhere always."""
 
     @cached_property
     def home_path(self) -> Path:

@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 BASE = tuple(
-    f"loopcast.{name}" for name in ("config", "contracts", "errors", "mistakes", "progress", "settings", "typing")
+    f"loopcast.{name}"
+    for name in ("config", "contracts", "errors", "forecasts", "mistakes", "progress", "settings", "typing")
 )
 DATA = tuple(
     f"loopcast.{name}"
