@@ -44,7 +44,8 @@ def test_a_server_of_ones_own_is_used_and_migrated(empty_url, scheme):
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'loopcast' ORDER BY 1"
         ).fetchall()
     assert [name for (name,) in tables] == [
-        "actual_corrections", "actuals", "alembic_version", "decisions", "forecast_lineage", "forecast_steps", "forecasts",
+        "actual_corrections", "actuals", "alembic_version", "decisions", "forecast_lineage", "forecast_steps",
+        "forecasts",
         "model_versions", "quarantine", "snapshots", "tokens",
     ]  # fmt: skip
 
