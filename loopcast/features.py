@@ -12,10 +12,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from loopcast.config import Calendar, Problem
+from loopcast.config import Problem
 from loopcast.errors import DataRefusedError
 from loopcast.grid import steps_after
 from loopcast.panel import segment_ids
+from loopcast.sections.data import Calendar
 from loopcast.typing import Bools, Floats, Floats32, Ints, Times
 
 VARIANCE_FLOOR_RATIO: Final = 1e-4

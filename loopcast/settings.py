@@ -7,9 +7,9 @@ from typing import Final
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from loopcast.config import PositiveFloat, PositiveInt
 from loopcast.errors import SettingsError
 from loopcast.mistakes import describe_mistakes
+from loopcast.sections.base import PositiveFloat, PositiveInt
 
 PREFIX: Final = "LOOPCAST_"
 """Of every variable."""

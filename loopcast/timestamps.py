@@ -8,9 +8,10 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from loopcast.config import EPOCH_UNITS, Problem
+from loopcast.config import Problem
 from loopcast.grid import has_calendar_steps
 from loopcast.refusals import Findings, Reason
+from loopcast.sections.data import EPOCH_UNITS
 from loopcast.typing import Bools, Ints
 
 FIRST_YEAR, LAST_YEAR = 1700, 2200

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from loopcast.config import Columns, Problem, Source
+from loopcast.config import Problem
 from loopcast.evidence.account import Account, CandidateEvidence, SnapshotFacts
 from loopcast.evidence.comparison import compare
 from loopcast.evidence.gate import Rule, Verdict
 from loopcast.evidence.metrics import observed_ratios, pinball_loss, score
 from loopcast.model.forecaster import quantile_column
+from loopcast.sections.data import Columns, Source
 from loopcast.typing import Floats
 
 SPREADS = {

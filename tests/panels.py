@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from loopcast.config import Columns, Problem, Source
+from loopcast.config import Problem
+from loopcast.sections.data import Columns, Source
 
 
 def make_panel_problem(**changes: Any) -> Problem:

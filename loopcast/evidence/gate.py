@@ -11,11 +11,11 @@ import pandas as pd
 from pandera.typing import DataFrame
 from pydantic import BaseModel
 
-from loopcast.config import Gate
 from loopcast.contracts import OriginLosses
 from loopcast.evidence.comparison import Comparison, compare
 from loopcast.evidence.formats import format_percent, name_within
 from loopcast.evidence.record import RECORD
+from loopcast.sections.evidence import Gate
 
 NAIVE_BASELINES: Final = ("random_walk", "historical_simulation")
 """Candidates that know nothing of today's volatility; a model that does not beat each of them is not worth serving."""

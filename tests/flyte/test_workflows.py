@@ -8,11 +8,12 @@ import numpy as np
 import optuna
 import pytest
 
-from loopcast.config import Problem, Source
+from loopcast.config import Problem
 from loopcast.errors import DataRefusedError
 from loopcast.evidence.account import TrainingOutcome
 from loopcast.model.folder import load_forecaster
 from loopcast.model.tuning import configure
+from loopcast.sections.data import Source
 from loopcast.stores.decisions import DecisionKind
 from loopcast.stores.opened import Stores
 from loopcast.stores.runs import ERROR_TAG, RunStatus, TrainingRun

@@ -12,9 +12,9 @@ import pytest
 from scipy.signal import lfilter
 from scipy.special import ndtri
 
-from loopcast.config import Gate
 from loopcast.evidence.gate import Verdict, decide
 from loopcast.evidence.metrics import interval_ends, pinball_loss
+from loopcast.sections.evidence import Gate
 from loopcast.typing import Floats
 
 LEVELS = np.array([0.025, 0.1, 0.5, 0.9, 0.975])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopcast.config import Columns, Covariate, Ohlc
 from loopcast.errors import DataRefusedError
 from loopcast.features import build_design, weighted_mean
+from loopcast.sections.data import Columns, Covariate, Ohlc
 from tests.panels import make_panel, make_panel_problem
 
 

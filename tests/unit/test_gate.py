@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loopcast.config import Gate
 from loopcast.contracts import OriginLosses
 from loopcast.evidence.gate import Rule, Verdict, decide
+from loopcast.sections.evidence import Gate
 
 N_DATES = 250
 NOISE = np.random.default_rng(0).normal(size=(4, N_DATES))

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 BASE = tuple(
     f"loopcast.{name}"
-    for name in ("config", "contracts", "errors", "forecasts", "mistakes", "progress", "settings", "typing")
+    for name in ("config", "contracts", "errors", "forecasts", "mistakes", "progress", "sections", "settings", "typing")
 )
 DATA = tuple(
     f"loopcast.{name}"

@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from loopcast.config import Columns, Source
 from loopcast.evidence.account import Account
 from loopcast.evidence.comparison import Comparison
 from loopcast.evidence.formats import format_time, name_steps
@@ -18,6 +17,7 @@ from loopcast.evidence.ink import ROLES, write_svg
 from loopcast.evidence.plots import draw_explanation, draw_fan
 from loopcast.evidence.report import render_html
 from loopcast.evidence.wording import summarize, tell
+from loopcast.sections.data import Columns, Source
 from loopcast.stores.reports import write_report
 from tests.account_factory import make_account, make_problem
 
