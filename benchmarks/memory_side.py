@@ -17,28 +17,28 @@ from loopcast.model.training import train_network
 
 N_SERIES, N_ROWS = 500, 2_000
 EPOCHS = 2
+PROBLEM = Problem.model_validate(
+    {
+        "name": "walks",
+        "title": "Random walks",
+        "unit": "USD",
+        "source": {"uri": "none.csv"},
+        "columns": {"timestamp": "time", "target": "value", "series_id": "name"},
+        "frequency": "D",
+        "features": {"calendar": ["day_of_week"]},
+        "training": {"max_epochs": EPOCHS},
+    }
+)
 
 
 def main() -> None:
     """Build, tell, wait, train."""
-    problem = Problem.model_validate(
-        {
-            "name": "memory",
-            "title": "Random walks",
-            "unit": "USD",
-            "source": {"uri": "none.csv"},
-            "columns": {"timestamp": "time", "target": "value", "series_id": "name"},
-            "frequency": "D",
-            "features": {"calendar": ["day_of_week"]},
-            "training": {"max_epochs": EPOCHS},
-        }
-    )
-    design = build_design(make_panel(), problem)
-    split = split_for_service(design, problem)
+    design = build_design(make_panel(N_SERIES), PROBLEM)
+    split = split_for_service(design, PROBLEM)
     return_free_memory()
     print("built", flush=True)
     sys.stdin.readline()
-    train_network(design, split, problem, seed=0)
+    train_network(design, split, PROBLEM, seed=0)
 
 
 def return_free_memory() -> None:
@@ -48,14 +48,14 @@ def return_free_memory() -> None:
         libc.malloc_trim(0)
 
 
-def make_panel() -> pd.DataFrame:
+def make_panel(n_series: int) -> pd.DataFrame:
     """Random walks in the canonical form."""
     days = pd.date_range("2015-01-01", periods=N_ROWS, tz="UTC").astype("datetime64[us, UTC]")
-    steps = np.random.default_rng(0).standard_normal((N_SERIES, N_ROWS))
+    steps = np.random.default_rng(0).standard_normal((n_series, N_ROWS))
     return pd.DataFrame(
         {
-            "series_id": np.repeat([f"S{k:03}" for k in range(N_SERIES)], N_ROWS),
-            "timestamp_utc": np.tile(days, N_SERIES),
+            "series_id": np.repeat([f"S{k:03}" for k in range(n_series)], N_ROWS),
+            "timestamp_utc": np.tile(days, n_series),
             "target": steps.cumsum(axis=1).ravel(),
             "is_filled": False,
         }

@@ -42,6 +42,7 @@ class Training(Section):
     learning_rate: PositiveFloat = 3e-3
     weight_decay: NonNegativeFloat = 1e-2
     batch_chunks: PositiveInt = 32
+    """Chunks of a step at least; a panel of more than 500 chunks takes more, up to 128."""
     validation_steps: PositiveInt = 250
     """Last steps before the present (or a fold's test block): early stopping and conformal calibration."""
 

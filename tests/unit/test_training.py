@@ -5,8 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopcast.features import build_design
-from loopcast.model.residual import window_rows
+from loopcast.features import build_design, window_rows
 from loopcast.model.training import _Chunks, calendar_mean, make_network
 from tests.panels import make_panel, make_panel_problem
 
@@ -31,7 +30,7 @@ def test_chunks_cover_exactly_the_chosen_origins(chosen, shift):
 
     assert live == chosen
     assert int(weights.sum()) >= len(chosen)
-    found = torch.unique(targets[weights > 0], dim=0)
+    found = torch.unique(targets.t()[weights > 0], dim=0)
     expected = torch.unique(torch.tensor(DESIGN.targets[rows], dtype=torch.float32), dim=0)
     torch.testing.assert_close(found, expected)
 
@@ -48,8 +47,8 @@ def test_a_chunk_answers_each_row_as_its_own_window_would():
     with torch.no_grad():
         center, stretch = network(inputs, chunks.patterns, pattern, chunks.burn_in)
         for row in (40, 77, 127):
-            window = torch.from_numpy(DESIGN.inputs[window_rows(DESIGN, np.array([row]), row + 1)])
-            c, s = network(window, chunks.patterns, pattern[:, row - 40 : row - 39], row)
+            window = torch.from_numpy(DESIGN.inputs[window_rows(DESIGN, np.array([row]), row + 1)]).transpose(0, 1)
+            c, s = network(window, chunks.patterns, pattern[row - 40 : row - 39], row)
 
             torch.testing.assert_close(center[:, row - 40], c[:, 0])
             torch.testing.assert_close(stretch[:, row - 40], s[:, 0])
