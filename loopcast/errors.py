@@ -27,3 +27,11 @@ class StoreError(LoopcastError):
 
 class ReproductionError(LoopcastError):
     """A model version cannot be rebuilt bit for bit here; the message names the difference."""
+
+
+class ModelRefusedError(LoopcastError):
+    """A model's files do not answer as the model did when it was trained; it is not put into service."""
+
+
+class AttributionError(LoopcastError):
+    """The width of a forecast cannot be attributed to its features."""

@@ -12,11 +12,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from loopcast.calendars import calendar_patterns
 from loopcast.config import Problem
 from loopcast.errors import DataRefusedError
-from loopcast.grid import steps_after
+from loopcast.families import feature_names
 from loopcast.panel import segment_ids
-from loopcast.sections.data import Calendar
+from loopcast.running import lag, weighted_means, window_means, window_scores
 from loopcast.typing import Bools, Floats, Floats32, Ints, Times
 
 VARIANCE_FLOOR_RATIO: Final = 1e-4
@@ -28,7 +29,34 @@ MAX_TARGET_SD: Final = 50.0
 CHANGE_CLIP, LOG_CLIP, SCORE_CLIP = 5.0, 3.0, 4.0
 """Clips of changes (in scales), log-variance ratios and rolling z-scores: outliers inform, but do not dominate."""
 
-CALENDAR_SIZES: Final[dict[Calendar, int]] = {"hour": 24, "day_of_week": 7, "month": 12, "week_of_quarter": 13}
+MIN_SCORED: Final = 5
+"""Known values in the longest window below which a covariate has no score: fewer hardly tell its spread."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The columns of a panel as arrays, in its order; N rows, C covariates.
+
+    Attributes:
+        series_ids: Names of the series, by code.
+        series: Code of each row's series, shape (N,).
+        timestamp_utc: Label of each step, shape (N,), datetime64[us].
+        target: In its unit, shape (N,).
+        is_filled: Whether the step was missing, shape (N,).
+        segments: Run of neighbouring steps that each row is in, as `panel.segment_ids` counts them, shape (N,).
+        range_variance, overnight_change: As in the panel, shape (N,); None where the problem has no prices.
+        covariates: In the problem's order, shape (C, N).
+    """
+
+    series_ids: tuple[str, ...]
+    series: Ints
+    timestamp_utc: Times
+    target: Floats
+    is_filled: Bools
+    segments: Ints
+    range_variance: Floats | None
+    overnight_change: Floats | None
+    covariates: Floats
 
 
 @dataclass(frozen=True)
@@ -39,10 +67,12 @@ class Design:
         series_ids: Names of the series, by code.
         series: Code of each row's series, shape (N,).
         timestamp_utc: Time of each row, shape (N,), datetime64[us].
+        target: In its unit, shape (N,).
         level: Transformed target, shape (N,).
         change: One-step change of the level, shape (N,); 0 at the head of a segment.
         variance: One-step variance proxy, shape (N,); NaN where unknown.
         scale: Square root of the exponentially weighted variance, shape (N,); of the step that follows.
+        ewma_deviation: Deviation of the change over the step that follows, as the EWMA baseline has it, shape (N,).
         inputs: Features, shape (N, F).
         targets: (level[t+h] - level[t]) / (scale[t] sqrt(h)), shape (N, H); NaN where unknown.
         target_end_utc: Time of the row's last target, shape (N,); NaT where unknown.
@@ -58,10 +88,12 @@ class Design:
     series_ids: tuple[str, ...]
     series: Ints
     timestamp_utc: Times
+    target: Floats
     level: Floats
     change: Floats
     variance: Floats
     scale: Floats
+    ewma_deviation: Floats
     inputs: Floats32
     targets: Floats
     target_end_utc: Times
@@ -107,128 +139,82 @@ def build_design(panel: pd.DataFrame, problem: Problem) -> Design:
             f"needs every column that the model was trained on"
         )
     series, names = pd.factorize(panel["series_id"])
-    times = panel["timestamp_utc"].to_numpy(dtype="datetime64[us]")
-    cuts = segment_ids(panel, problem)
-    heads = np.flatnonzero(np.r_[True, cuts[1:] != cuts[:-1]])
-    segments = np.c_[heads, np.r_[heads[1:], len(panel)] - 1].astype(np.int64)
-    target = panel["target"].to_numpy(dtype=float)
-    level = np.log(target) if problem.transform == "log" else target
-    is_filled = panel["is_filled"].to_numpy(dtype=bool)
-    given = panel["range_variance"].to_numpy(dtype=float) if problem.columns.ohlc else None
-
-    change, variance, scale = np.zeros_like(level), np.full_like(level, np.nan), np.full_like(level, np.nan)
-    targets = np.full((len(level), problem.horizon), np.nan)
-    ends = np.full(len(level), np.datetime64("NaT", "us"))
-    position = np.arange(len(level)) - np.repeat(heads, np.diff(np.r_[heads, len(level)]))
-    columns: list[list[Floats]] = []
-    for first, last in segments:
-        span = slice(first, last + 1)
-        change[span] = np.diff(level[span], prepend=level[first])
-        variance[span] = given[span] if given is not None else change[span] ** 2
-        variance[first] = np.nan if given is None else variance[first]
-        variance[span][is_filled[span]] = np.nan
-        scale[span] = _weighted_scale(variance[span], problem.features.decay)
-        observed = np.where(is_filled[span], np.nan, level[span])
-        for h in range(1, min(problem.horizon, last - first) + 1):
-            targets[first : last + 1 - h, h - 1] = observed[h:] - level[first : last + 1 - h]
-        ends[first : last + 1 - problem.horizon] = times[first + problem.horizon : last + 1]
-        columns.append(_segment_features(panel.iloc[span], change[span], variance[span], scale[span], problem))
-
-    calendar, patterns = _calendar_patterns(times, problem)
-    inputs = np.stack([np.concatenate(parts) for parts in zip(*columns, strict=True)], axis=1)
-    names_of_features = _feature_names(problem)
-    if problem.columns.series_id is not None:
-        inputs = np.c_[inputs, _cross_section(inputs[:, 1:3], times)]
-        names_of_features += [f"market_variance_{m}" for m in problem.features.scales[:2]]
-    with np.errstate(invalid="ignore"):
-        targets /= scale[:, None] * np.sqrt(np.arange(1, problem.horizon + 1))
-    is_ready = (position >= problem.features.scales[-1]) & ~is_filled & np.isfinite(scale)
-    return Design(
+    has_prices = problem.columns.ohlc is not None
+    covariates = [f"covariate_{each.column}" for each in problem.columns.covariates]
+    steps = Steps(
         series_ids=tuple(str(name) for name in names),
         series=series.astype(np.int64),
-        timestamp_utc=times,
+        timestamp_utc=panel["timestamp_utc"].to_numpy(dtype="datetime64[us]"),
+        target=panel["target"].to_numpy(dtype=float),
+        is_filled=panel["is_filled"].to_numpy(dtype=bool),
+        segments=segment_ids(panel, problem),
+        range_variance=panel["range_variance"].to_numpy(dtype=float) if has_prices else None,
+        overnight_change=panel["overnight_change"].to_numpy(dtype=float) if has_prices else None,
+        covariates=panel[covariates].to_numpy(dtype=float).T,
+    )
+    return design_steps(steps, problem)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # steps of 1e200 overflow, and are then no origins
+def design_steps(steps: Steps, problem: Problem) -> Design:
+    """The design of steps."""
+    n_rows, horizon, decay = len(steps.target), problem.horizon, problem.features.decay
+    lengths = np.bincount(steps.segments)
+    heads = np.cumsum(lengths) - lengths
+    position = np.arange(n_rows) - np.repeat(heads, lengths)
+    n_following = np.repeat(lengths, lengths) - 1 - position
+
+    level = np.log(steps.target) if problem.transform == "log" else steps.target
+    change = np.where(position > 0, level - lag(level, 1, position), 0.0)
+    moved = np.where(position > 0, change**2, np.nan)
+    variance = moved if steps.range_variance is None else steps.range_variance
+    variance = np.where(steps.is_filled, np.nan, variance)
+    past = weighted_means(np.array([variance, variance, moved]), np.array([1.0, decay, decay]), position)
+    mean_so_far, recent, naive = past
+    scale = np.sqrt(np.maximum(recent, np.maximum(VARIANCE_FLOOR, VARIANCE_FLOOR_RATIO * mean_so_far)))
+
+    following = np.arange(n_rows)[:, None] + np.arange(1, horizon + 1)
+    has_following = n_following[:, None] >= np.arange(1, horizon + 1)
+    following = np.where(has_following, following, 0)
+    observed = np.where(steps.is_filled, np.nan, level)
+    targets = np.where(has_following, observed[following] - level[:, None], np.nan)
+    targets /= scale[:, None] * np.sqrt(np.arange(1, horizon + 1))
+    ends = np.where(has_following[:, -1], steps.timestamp_utc[following[:, -1]], np.datetime64("NaT", "us"))
+
+    unique, inverse = np.unique(steps.timestamp_utc, return_inverse=True)
+    features = _own_features(steps, position, level, change, variance, scale, mean_so_far, problem)
+    if problem.columns.series_id is not None:
+        features += [_market_mean(surprise, inverse) for surprise in features[1:3]]
+    pattern, patterns = calendar_patterns(unique, problem)
+    is_ready = (position >= problem.features.scales[-1]) & ~steps.is_filled & np.isfinite(scale)
+    return Design(
+        series_ids=steps.series_ids,
+        series=steps.series,
+        timestamp_utc=steps.timestamp_utc,
+        target=steps.target,
         level=level,
         change=change,
         variance=variance,
         scale=scale,
-        inputs=np.nan_to_num(inputs, nan=0.0).astype(np.float32),
+        ewma_deviation=np.sqrt(np.fmax(naive, VARIANCE_FLOOR)),
+        inputs=_fill_unknown(features),
         targets=np.clip(targets, -MAX_TARGET_SD, MAX_TARGET_SD),
         target_end_utc=ends,
-        calendar=calendar,
+        calendar=pattern[inverse],
         calendar_patterns=patterns,
-        segments=segments,
+        segments=np.stack([heads, heads + lengths - 1], axis=1),
         position=position,
         is_ready=is_ready,
         is_origin=is_ready & np.isfinite(targets).all(axis=1),
-        feature_names=tuple(names_of_features),
+        feature_names=feature_names(problem),
     )
 
 
-def weighted_mean(values: Floats, decay: float) -> Floats:
-    """Exponentially weighted mean of each value and those before it; unknown values carry no weight.
-
-    Args:
-        values: Shape (n,), NaN where unknown.
-        decay: Weight of a value relative to the next one, in (0, 1).
-
-    Returns:
-        Shape (n,); NaN until the first known value.
-
-    >>> weighted_mean(np.array([np.nan, 1.0, 3.0]), 0.5)
-    array([       nan, 1.        , 2.33333333])
-    """
-    return pd.Series(values).ewm(alpha=1 - decay).mean().to_numpy()
-
-
-def _weighted_scale(variance: Floats, decay: float) -> Floats:
-    mean_so_far = pd.Series(variance).expanding().mean().to_numpy()
-    floor = np.maximum(VARIANCE_FLOOR, VARIANCE_FLOOR_RATIO * mean_so_far)
-    return np.sqrt(np.maximum(weighted_mean(variance, decay), floor))
-
-
-def _segment_features(
-    rows: pd.DataFrame, change: Floats, variance: Floats, scale: Floats, problem: Problem
-) -> list[Floats]:
-    """The features of one segment, each of shape (n,), in the order of `_feature_names`."""
-    scales, log_scale = problem.features.scales, np.log(scale)
-    series = pd.Series(variance)
-    previous = np.r_[scale[:1], scale[:-1]]
-
-    def log_ratio(mean: "pd.Series[float]") -> Floats:
-        floor = VARIANCE_FLOOR_RATIO * np.exp(2 * log_scale)
-        half_log: Floats = 0.5 * np.log(np.maximum(mean.to_numpy(dtype=float), floor))
-        return np.clip(half_log - log_scale, -LOG_CLIP, LOG_CLIP)
-
-    with np.errstate(invalid="ignore", divide="ignore"):
-        features = [np.clip(change / previous, -CHANGE_CLIP, CHANGE_CLIP)]
-        features += [log_ratio(series.rolling(m, min_periods=1).mean()) for m in scales]
-        features.append(log_ratio(series.expanding().mean()))
-        for m in scales[1:3]:
-            moved = pd.Series(change).rolling(m, min_periods=1).sum().to_numpy()
-            features.append(np.clip(moved / (scale * m**0.5), -CHANGE_CLIP, CHANGE_CLIP))
-        if problem.columns.ohlc:
-            overnight = rows["overnight_change"].to_numpy(dtype=float)
-            features.append(np.clip(overnight / scale, -CHANGE_CLIP, CHANGE_CLIP))
-        for covariate in problem.columns.covariates:
-            values = rows[f"covariate_{covariate.column}"].to_numpy(dtype=float)
-            if covariate.transform == "log":
-                values = np.log(np.where(values > 0, values, np.nan))
-            window = pd.Series(values).rolling(scales[-1], min_periods=5)
-            score = (values - window.mean().to_numpy()) / (window.std().to_numpy() + 1e-9)
-            features.append(np.clip(score, -SCORE_CLIP, SCORE_CLIP))
-    return features
-
-
-def _feature_names(problem: Problem) -> list[str]:
-    scales = problem.features.scales
-    return [
-        "change",
-        *(f"variance_{m}" for m in scales),
-        "variance_all",
-        *(f"change_{m}" for m in scales[1:3]),
-        *(["overnight_change"] if problem.columns.ohlc else []),
-        *(c.column for c in problem.columns.covariates),
-    ]
+def window_rows(design: Design, rows: Ints, length: int) -> Ints:
+    """The rows of the window that ends at each row, shape (n, length); its head repeats before it."""
+    heads = rows - design.position[rows]
+    windows: Ints = np.maximum(rows[:, None] + np.arange(1 - length, 1), heads[:, None])
+    return windows
 
 
 def _needed_columns(problem: Problem) -> list[str]:
@@ -236,36 +222,56 @@ def _needed_columns(problem: Problem) -> list[str]:
     return [*ranges, *(f"covariate_{each.column}" for each in problem.columns.covariates)]
 
 
-def _cross_section(surprises: Floats, times: Times) -> Floats:
-    """Mean over the series at the same time, shape as given: the market's surprise in volatility."""
-    return pd.DataFrame(surprises).groupby(times).transform("mean").to_numpy()
+def _own_features(
+    steps: Steps,
+    position: Ints,
+    level: Floats,
+    change: Floats,
+    variance: Floats,
+    scale: Floats,
+    mean_so_far: Floats,
+    problem: Problem,
+) -> list[Floats]:
+    """The features that a series has by itself, each of shape (N,), in the order of `feature_names`."""
+    scales, log_scale = problem.features.scales, np.log(scale)
+    floor = VARIANCE_FLOOR_RATIO * np.exp(2 * log_scale)
+    previous = np.where(position > 0, lag(scale, 1, position), scale)
+
+    def log_ratio(mean: Floats) -> Floats:
+        ratio: Floats = 0.5 * np.log(np.maximum(mean, floor)) - log_scale
+        return np.clip(ratio, -LOG_CLIP, LOG_CLIP)
+
+    features = [np.clip(change / previous, -CHANGE_CLIP, CHANGE_CLIP)]
+    features += [log_ratio(mean) for mean in (*window_means(variance, scales, position), mean_so_far)]
+    for length in scales[1:3]:
+        start = np.arange(len(level)) - np.minimum(length, position)
+        features.append(np.clip((level - level[start]) / (scale * length**0.5), -CHANGE_CLIP, CHANGE_CLIP))
+    if steps.overnight_change is not None:
+        features.append(np.clip(steps.overnight_change / scale, -CHANGE_CLIP, CHANGE_CLIP))
+    if len(steps.covariates):
+        is_log = np.array([each.transform == "log" for each in problem.columns.covariates])[:, None]
+        usable = np.where(is_log & ~(steps.covariates > 0), np.nan, steps.covariates)
+        values = np.where(is_log, np.log(np.where(is_log, usable, 1.0)), usable)
+        features += [*np.clip(window_scores(values, scales[-1], MIN_SCORED, position), -SCORE_CLIP, SCORE_CLIP)]
+    return features
 
 
-def _calendar_patterns(times: Times, problem: Problem) -> tuple[Ints, Floats32]:
-    """Each row's pattern, shape (N,), and the few patterns that rows share, shape (patterns, H, C)."""
-    calendars = problem.features.calendar
-    unique, inverse = np.unique(times, return_inverse=True)
-    origins = pd.DatetimeIndex(unique).tz_localize("UTC")
-    steps = [steps_after(origins, h, problem).tz_convert(problem.time_zone) for h in range(1, problem.horizon + 1)]
-    columns = [_calendar_position(name, local) for local in steps for name in calendars]
-    positions = np.stack(columns or [np.zeros(len(unique), dtype=np.int64)], axis=1)
-    kinds, pattern = np.unique(positions, axis=0, return_inverse=True)
-    starts = np.cumsum([0, *(CALENDAR_SIZES[name] for name in calendars)])
-    shares = np.zeros((len(kinds), problem.horizon, starts[-1]), dtype=np.float32)
-    for h in range(problem.horizon):
-        for c in range(len(calendars)):
-            shares[np.arange(len(kinds)), h, starts[c] + kinds[:, h * len(calendars) + c]] = 1.0
-    shares = shares.cumsum(1) / np.arange(1, problem.horizon + 1, dtype=np.float32)[:, None]
-    return pattern.ravel()[inverse].astype(np.int64), shares.astype(np.float32)
+def _fill_unknown(features: list[Floats]) -> Floats32:
+    """Features side by side, 0 where unknown, shape (N, F)."""
+    inputs = np.stack(features, axis=1).astype(np.float32)
+    inputs[np.isnan(inputs)] = 0.0
+    return inputs
 
 
-def _calendar_position(name: Calendar, local: pd.DatetimeIndex) -> Ints:
-    if name == "hour":
-        return np.asarray(local.hour, dtype=np.int64)
-    if name == "day_of_week":
-        return np.asarray(local.dayofweek, dtype=np.int64)
-    if name == "month":
-        return np.asarray(local.month, dtype=np.int64) - 1
-    days = local.tz_localize(None)
-    week = np.asarray((days - days.to_period("Q").start_time).days, dtype=np.int64) // 7
-    return np.minimum(week, CALENDAR_SIZES[name] - 1)
+def _market_mean(surprise: Floats, time: Ints) -> Floats:
+    """Mean over the series at the same time, shape as given: the market's surprise in volatility.
+
+    Args:
+        time: Number of each row's time, shape (N,), from 0.
+    """
+    known = ~np.isnan(surprise)
+    count = np.bincount(time, known)
+    total = np.bincount(time, np.where(known, surprise, 0.0))
+    mean: Floats = np.full(len(total), np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return np.asarray(mean[time])

@@ -6,8 +6,15 @@ How a model makes them stands in `model`, where they are kept in `stores`.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import blake2b
+from typing import Final
+
+import numpy as np
 
 from loopcast.typing import Floats, Ids, Names, Times
+
+ID_BYTES: Final = 16
+"""Of an id and of a digest: as many as a UUID has."""
 
 
 class ForecastSource(StrEnum):
@@ -62,3 +69,27 @@ class Forecasts:
     def __len__(self) -> int:
         """How many forecasts these are, n."""
         return len(self.ids)
+
+
+def identify_forecasts(source: ForecastSource, problem: str, version: int, series_ids: Names, origin_utc: Times) -> Ids:
+    """Ids that say what is forecast, by whom and why, so that a run that is repeated finds what it stored: shape (n,).
+
+    Of forecasts that are answered online each is one of its own, whatever it says; their ids are random.
+
+    Args:
+        series_ids: Shape (n,).
+        origin_utc: Shape (n,).
+
+    >>> origin_utc = np.array(["2024-02-29"], dtype="datetime64[us]")
+    >>> ids = identify_forecasts(ForecastSource.BATCH, "google", 3, np.array(["GOOG"], dtype=object), origin_utc)
+    >>> ids[0].tobytes().hex()
+    'd3875378d6f5a1785510c17f1f66d2da'
+    """
+    shared = blake2b(f"{source}\0{problem}\0{version}\0".encode(), digest_size=ID_BYTES)
+    moments = origin_utc.astype("datetime64[us]").astype("<i8").view("V8")
+    digests = bytearray()
+    for series_id, moment in zip(series_ids, moments, strict=True):
+        each = shared.copy()
+        each.update(moment.tobytes() + series_id.encode(errors="surrogatepass"))
+        digests += each.digest()
+    return np.frombuffer(bytes(digests), dtype=f"V{ID_BYTES}")

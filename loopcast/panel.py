@@ -17,7 +17,7 @@ from loopcast.grid import place_on_grid
 from loopcast.objections import judge_series, judge_splits, tally_series
 from loopcast.prices import measure_ranges
 from loopcast.refusals import Findings, Ingest, Reason, quarantine_rows
-from loopcast.steps import fill_gaps, find_heads, unite_steps
+from loopcast.steps import count_runs, fill_gaps, find_heads, unite_steps
 from loopcast.typing import Bools, Ints
 
 REASONS: Final = {
@@ -71,8 +71,8 @@ def segment_ids(panel: pd.DataFrame, problem: Problem) -> Ints:
 
     Rows are neighbours when they are of one series and no more than `problem.bridge_steps` steps are missing between.
     """
-    numbers = place_on_grid(pd.DatetimeIndex(panel["timestamp_utc"]), problem).numbers
-    return np.cumsum(find_heads(panel) | (np.diff(numbers, prepend=0) - 1 > problem.bridge_steps)) - 1
+    numbers = place_on_grid(panel["timestamp_utc"].to_numpy(dtype="datetime64[us]"), problem).numbers
+    return count_runs(numbers, find_heads(panel), problem)
 
 
 def _is_refused(findings: Findings, rows: pd.DataFrame) -> Bools:
@@ -103,11 +103,11 @@ def _place(rows: pd.DataFrame, is_refused: Bools, problem: Problem) -> tuple[pd.
     Friday would tell what came after it.
     """
     instants = rows["timestamp_utc"][~is_refused]
-    placement = place_on_grid(pd.DatetimeIndex(instants), problem)
+    placement = place_on_grid(instants.to_numpy(dtype="datetime64[us]"), problem)
     is_off_grid = np.zeros(len(rows), dtype=np.bool_)
     if problem.aggregate == "none" or problem.has_business_steps:
         is_off_grid[~is_refused] = ~placement.is_exact
-    step_utc = pd.Series(placement.steps_utc, index=instants.index)
+    step_utc = pd.Series(placement.steps_utc, index=instants.index).dt.tz_localize("UTC")
     return rows.assign(step_utc=step_utc), {Reason.OFF_GRID: is_off_grid}
 
 
@@ -127,7 +127,8 @@ def _add_ranges(panel: pd.DataFrame, segments: Ints, problem: Problem) -> pd.Dat
     """The panel with what its prices say of each step, and without the prices."""
     if problem.columns.ohlc is None:
         return panel
-    range_variance, overnight_change = measure_ranges(panel, segments)
+    prices = panel[list(PRICE_COLUMNS)].to_numpy(dtype=float)
+    range_variance, overnight_change = measure_ranges(panel["target"].to_numpy(dtype=float), prices, segments)
     return panel.drop(columns=list(PRICE_COLUMNS)).assign(
         range_variance=range_variance, overnight_change=overnight_change
     )

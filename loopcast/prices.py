@@ -31,13 +31,14 @@ class Split:
     """New shares for an old one; below 1 where shares were merged."""
 
 
-def measure_ranges(panel: pd.DataFrame, segments: Ints) -> tuple[Floats, Floats]:
+def measure_ranges(target: Floats, prices: Floats, segments: Ints) -> tuple[Floats, Floats]:
     """Variance over each step from its range, and the overnight change; unknown where prices contradict each other.
 
     Prices are moved to the target's level first: an adjusted target lies below the close of its day.
 
     Args:
-        panel: n rows with a positive `target`, `open`, `high`, `low` and `close`.
+        target: Above zero, shape (n,).
+        prices: Open, high, low and close of each step, shape (n, 4), NaN where unknown.
         segments: Run of neighbouring steps that each row is in, shape (n,).
 
     Returns:
@@ -47,13 +48,12 @@ def measure_ranges(panel: pd.DataFrame, segments: Ints) -> tuple[Floats, Floats]
     Source:
         Garman and Klass (1980), On the estimation of security price volatilities from historical data.
     """
-    prices = panel[["open", "high", "low", "close"]].where(lambda frame: frame > 0)
-    target = np.log(panel["target"].to_numpy(dtype=float))
-    opened, high, low, close = np.log(prices.to_numpy(dtype=float)).T
+    target = np.log(target)
+    opened, high, low, close = np.log(np.where(prices > 0, prices, np.nan)).T
     inner = np.stack([opened, close])
     is_sound = (high >= low) & (inner <= high + ROUNDING).all(axis=0) & (inner >= low - ROUNDING).all(axis=0)
     opened = opened - close + target
-    overnight = np.r_[np.nan, opened[1:] - target[:-1]] if len(panel) else target
+    overnight = np.r_[np.nan, opened[1:] - target[:-1]] if len(target) else target
     overnight[np.diff(segments, prepend=-1) != 0] = np.nan
     range_variance = 0.5 * (high - low) ** 2 - (2 * np.log(2) - 1) * (target - opened) ** 2
     variance = overnight**2 + np.maximum(range_variance, ROUNDING**2)

@@ -6,7 +6,7 @@ import pandas as pd
 from loopcast.cells import PRICE_COLUMNS, value_columns
 from loopcast.config import Problem
 from loopcast.grid import place_on_grid, steps_after
-from loopcast.typing import Bools
+from loopcast.typing import Bools, Ints
 
 
 def unite_steps(rows: pd.DataFrame, problem: Problem) -> pd.DataFrame:
@@ -39,19 +39,41 @@ def fill_gaps(panel: pd.DataFrame, problem: Problem) -> pd.DataFrame:
     Args:
         panel: What `unite_steps` returns.
     """
-    numbers = place_on_grid(pd.DatetimeIndex(panel["timestamp_utc"]), problem).numbers
-    is_followed = ~np.append(find_heads(panel)[1:], True)[: len(panel)]
-    n_missing = np.where(is_followed, np.diff(numbers, append=0) - 1, 0).clip(min=0)
-    n_rows = 1 + np.where(n_missing <= problem.fill_steps, n_missing, 0)
-    source = np.repeat(np.arange(len(panel)), n_rows)
-    n_after = np.arange(len(source)) - (np.cumsum(n_rows) - n_rows)[source]
+    labels = panel["timestamp_utc"].to_numpy(dtype="datetime64[us]")
+    source, n_after = spread_steps(place_on_grid(labels, problem).numbers, find_heads(panel), problem)
     filled = panel.iloc[source].reset_index(drop=True)
     filled["is_filled"] = n_after > 0
     filled.loc[n_after > 0, [name for name in PRICE_COLUMNS if name in filled]] = np.nan
-    for step in range(1, n_after.max(initial=0) + 1):
-        before = pd.DatetimeIndex(filled.loc[n_after == step, "timestamp_utc"])
-        filled.loc[n_after == step, "timestamp_utc"] = steps_after(before, step, problem)
+    filled["timestamp_utc"] = pd.DatetimeIndex(steps_after(labels[source], n_after, problem)).tz_localize("UTC")
     return filled
+
+
+def spread_steps(numbers: Ints, is_head: Bools, problem: Problem) -> tuple[Ints, Ints]:
+    """For each row once short gaps are filled: the row that it repeats, and how many steps after it it lies.
+
+    Args:
+        numbers: Count of each row's step, ascending within a series, shape (n,).
+        is_head: Whether the row is the first of its series, shape (n,).
+
+    Returns:
+        Two arrays of shape (m,), m >= n.
+    """
+    n_missing = numbers[1:] - numbers[:-1] - 1
+    n_rows = np.ones_like(numbers)
+    n_rows[:-1] += np.where(~is_head[1:] & (n_missing > 0) & (n_missing <= problem.fill_steps), n_missing, 0)
+    source = np.repeat(np.arange(len(numbers)), n_rows)
+    return source, np.arange(len(source)) - (np.cumsum(n_rows) - n_rows)[source]
+
+
+def count_runs(numbers: Ints, is_head: Bools, problem: Problem) -> Ints:
+    """Number of the run of neighbouring steps that each row is in, from 0 upwards, shape (n,).
+
+    Args:
+        numbers, is_head: As in `spread_steps`.
+    """
+    begins = is_head.copy()
+    begins[1:] |= numbers[1:] - numbers[:-1] - 1 > problem.bridge_steps
+    return np.cumsum(begins) - 1
 
 
 def find_heads(rows: pd.DataFrame) -> Bools:

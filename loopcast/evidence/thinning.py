@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from loopcast.config import Problem
 from loopcast.errors import DataRefusedError
@@ -16,7 +15,7 @@ from loopcast.typing import Ints, Times
 
 MAX_VALUES: Final = 2**26
 """Quantiles of all candidates at all origins that are held at once: half a gigabyte of eight bytes each."""
-EPOCH: Final = pd.Timestamp(0, tz="UTC")
+EPOCH: Final = np.datetime64(0, "us")
 
 
 def thin_folds(folds: list[Split], design: Design, problem: Problem) -> list[Split]:
@@ -52,6 +51,5 @@ def number_steps(times_utc: Times, problem: Problem) -> Ints:
     Args:
         times_utc: Labels of steps, shape (n,).
     """
-    instants = pd.DatetimeIndex(times_utc).tz_localize("UTC").insert(0, EPOCH).as_unit("us")
-    numbers = place_on_grid(instants, problem).numbers
+    numbers = place_on_grid(np.append(EPOCH, times_utc), problem).numbers
     return np.asarray(numbers[1:] - numbers[0])

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from loopcast.config import Problem
-from loopcast.features import VARIANCE_FLOOR, Design, weighted_mean
+from loopcast.features import VARIANCE_FLOOR, Design
 from loopcast.model.forecaster import Candidate
 from loopcast.model.split import Split
 from loopcast.typing import Floats, Ints
@@ -108,16 +108,7 @@ class Ewma(_Fitted):
         """As `Forecaster.quantiles`."""
         steps = np.sqrt(np.arange(1, design.horizon + 1))
         shape: Floats = ndtri(self.levels)
-        return self.deviations(design)[rows, None, None] * steps[:, None] * shape
-
-    def deviations(self, design: Design) -> Floats:
-        """The deviation of the next change at each row, shape (N,), in the level's unit."""
-        variance = np.empty_like(design.level)
-        for first, last in design.segments:
-            squares = design.change[first : last + 1] ** 2
-            squares[0] = np.nan
-            variance[first : last + 1] = weighted_mean(squares, self.decay)
-        return np.sqrt(np.maximum(np.nan_to_num(variance), VARIANCE_FLOOR))
+        return design.ewma_deviation[rows, None, None] * steps[:, None] * shape
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 
 from loopcast.config import Problem
-from loopcast.features import Design, build_design
+from loopcast.features import Design, build_design, window_rows
 from loopcast.model.forecaster import Forecaster
-from loopcast.model.residual import Residual, window_rows
+from loopcast.model.residual import Residual
 from loopcast.model.split import split_for_service
 from loopcast.typing import Floats, Ints
 

@@ -11,66 +11,51 @@ import numpy as np
 
 from loopcast.errors import LoopcastError
 from loopcast.features import Design
-from loopcast.model.network import MAX_LOG_STRETCH
-from loopcast.model.residual import Residual, window_rows
-from loopcast.typing import Floats, Floats32, Ints
+from loopcast.model.parity import MAX_PARITY_ERROR, save_parity
+from loopcast.model.residual import Residual
+from loopcast.model.session import GRAPH_FILE, GraphSession
+from loopcast.model.stretch import MAX_LOG_STRETCH
+from loopcast.typing import Floats32, Ints
 
-MAX_PARITY_ERROR: Final = 1e-5
-"""Largest difference from PyTorch, in scales, with which a graph may be used: far below what anybody can act on."""
 OPSET: Final = 17
 IR_VERSION: Final = 8
 GATE_ORDER: Final = (0, 3, 1, 2)
 """PyTorch's gates input, forget, cell, output in the order that ONNX wants: input, output, forget, cell."""
 
 
-def export_onnx(forecaster: Residual, design: Design, rows: Ints, file: Path) -> float:
-    """Write the graph and return its largest difference from PyTorch over the rows, in scales.
+def export_onnx(forecaster: Residual, design: Design, rows: Ints, folder: Path) -> float:
+    """Write the graph with figures that prove it, and return its largest difference from PyTorch over the rows.
 
-    The graph takes `window` (n, context, F) and `calendar` (n, H, C), and gives `quantiles` (n, H, K), standardised.
+    The graph takes `window` (n, context, F) and `calendar` (n, H, C), and gives, standardised, `quantiles` (n, H, K)
+    and `log_stretch` (n, H); of each of M networks, before they are summed, limited and averaged, the parts of it that
+    come from the past, `past_stretch` (n, M, H), and from the calendar, `calendar_stretch` (n, M, H).
 
     Args:
         rows: Ready rows to compare on, in batches of one and of all.
+        folder: The forecaster's.
 
     Raises:
-        LoopcastError: The difference exceeds `MAX_PARITY_ERROR`; nothing is left in `file`.
+        LoopcastError: The difference, in scales, exceeds `MAX_PARITY_ERROR`; nothing is written.
     """
     import onnx
 
     graph = _build_graph(forecaster, design)
     onnx.checker.check_model(graph, full_check=True)
+    file = folder / GRAPH_FILE
     onnx.save_model(graph, str(file))
-    expected = forecaster.quantiles(design, rows) / design.step_scale(rows)[..., None]
-    session = open_session(file)
-    found = [run_session(session, forecaster.context_length, design, part) for part in (rows, rows[:1])]
-    error = max(float(np.abs(part - expected[: len(part)]).max()) for part in found)
+    expected = forecaster.quantiles(design, rows)
+    session = GraphSession(file, forecaster.calendar_mean)
+    found = [session.quantiles(design, part) for part in (rows, rows[:1])]
+    scale = design.step_scale(rows)[..., None]
+    error = max(float((np.abs(part - expected[: len(part)]) / scale[: len(part)]).max()) for part in found)
     if not error <= MAX_PARITY_ERROR:
         file.unlink()
         raise LoopcastError(
             f"the ONNX graph differs from PyTorch by {error:.2g} scales, needs at most {MAX_PARITY_ERROR:g}; "
             f"pin the versions of onnx and onnxruntime that the lock names"
         )
+    save_parity(forecaster, design, rows, folder)
     return error
-
-
-def open_session(file: Path) -> Any:
-    """An ONNX Runtime session of one thread."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-
-
-def run_session(session: Any, context_length: int, design: Design, rows: Ints) -> Floats:
-    """The standardised quantiles at the rows, shape (n, H, K)."""
-    window = design.inputs[window_rows(design, rows, context_length)]
-    calendar = design.calendar_patterns[design.calendar[rows]]
-    feed = {"window": window, "calendar": calendar}
-    return np.asarray(session.run(None, {name: feed[name] for name in _names(session)})[0], dtype=float)
-
-
-def _names(session: Any) -> list[str]:
-    return [each.name for each in session.get_inputs()]
 
 
 def _build_graph(forecaster: Residual, design: Design) -> Any:
@@ -113,6 +98,8 @@ def _build_graph(forecaster: Residual, design: Design) -> Any:
         parts.append(node("Concat", heads, "head_out", axis=1) if len(heads) > 1 else heads[0])
     summed = node("Add", parts, "summed") if len(parts) > 1 else parts[0]
     moved = node("Reshape", [summed, shape], "moved")
+    sides = [constant("centre", [0], np.int64), constant("stretch", [1], np.int64)]
+    parts_of_stretch = {"past_stretch": moved}
     given = [helper.make_tensor_value_info("window", TensorProto.FLOAT, ["n", forecaster.context_length, n_features])]
     if networks[0].calendar is not None:
         given.append(
@@ -123,8 +110,14 @@ def _build_graph(forecaster: Residual, design: Design) -> Any:
         flat = constant("calendar_weights", tables.reshape(n_networks * 2, -1).T)
         by_step = node("MatMul", [centred, flat], "calendar_by_step")
         by_network = node("Transpose", [by_step], "calendar_by_network", perm=[0, 2, 1])
-        moved = node("Add", [moved, node("Reshape", [by_network, shape], "calendar_out")], "moved_by_calendar")
-    sides = [constant("centre", [0], np.int64), constant("stretch", [1], np.int64)]
+        parts_of_stretch["calendar_stretch"] = node("Reshape", [by_network, shape], "calendar_out")
+        moved = node("Add", [moved, parts_of_stretch["calendar_stretch"]], "moved_by_calendar")
+    for name, part in parts_of_stretch.items():
+        node(
+            "Squeeze",
+            [node("Gather", [part, sides[1]], f"{name}_column", axis=2), constant(f"{name}_axis", [2], np.int64)],
+            name,
+        )
     center, raw = (node("Gather", [moved, side], f"{side}_of_each", axis=2) for side in sides)
     limits = [constant("least", -MAX_LOG_STRETCH), constant("most", MAX_LOG_STRETCH)]
     log_stretch = node("ReduceMean", [node("Clip", [raw, *limits], "clipped")], "log_stretch", axes=[1, 2], keepdims=0)
@@ -137,8 +130,15 @@ def _build_graph(forecaster: Residual, design: Design) -> Any:
         total = node("Add", [total, node("Unsqueeze", [mean, last_axis], "centre_column")], "centred")
     count = constant("n_levels", [n_levels], np.int64)
     nodes.append(helper.make_node("TopK", [total, count], ["quantiles", "order"], axis=-1, largest=0, sorted=1))
-    result = helper.make_tensor_value_info("quantiles", TensorProto.FLOAT, ["n", horizon, n_levels])
-    graph = helper.make_graph(nodes, "loopcast", given, [result], constants)
+    results = [
+        helper.make_tensor_value_info("quantiles", TensorProto.FLOAT, ["n", horizon, n_levels]),
+        helper.make_tensor_value_info("log_stretch", TensorProto.FLOAT, ["n", horizon]),
+        *(
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", n_networks, horizon])
+            for name in parts_of_stretch
+        ),
+    ]
+    graph = helper.make_graph(nodes, "loopcast", given, results, constants)
     return helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="loopcast"
     )

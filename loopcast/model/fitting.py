@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
@@ -15,8 +16,7 @@ from loopcast.model.processes import open_workers
 from loopcast.model.residual import Lstm, Residual
 from loopcast.model.split import split_for_service
 
-ONNX_FILE = "network.onnx"
-PARITY_ROWS = 256
+PARITY_ROWS: Final = 256
 """Origins on which an exported graph is compared with PyTorch: a year of them."""
 
 
@@ -46,7 +46,9 @@ def fit_for_service(panel: pd.DataFrame, problem: Problem, n_processes: int, che
     with open_workers(design, problem, n_processes) as workers:
         networks = train_ensemble(workers, split, checkpoints)
     forecasters: dict[Candidate, Forecaster] = {
-        candidate: cls.fit(design, split, problem) for candidate, cls in FORECASTERS.items() if cls is not Lstm
+        candidate: FORECASTERS[candidate].fit(design, split, problem)
+        for candidate in Candidate
+        if candidate is not Candidate.LSTM
     }
     curves = [
         pd.DataFrame(network.curve, columns=["train_loss", "validation_loss"])
@@ -66,7 +68,7 @@ def save_candidates(fitted: Fitted, panel: pd.DataFrame, problem: Problem, folde
     for candidate, forecaster in fitted.forecasters.items():
         save_forecaster(forecaster, problem, folder / candidate)
         if isinstance(forecaster, Residual):
-            export_onnx(forecaster, design, rows, folder / candidate / ONNX_FILE)
+            export_onnx(forecaster, design, rows, folder / candidate)
 
 
 def refit_candidate(candidate: Candidate, panel: pd.DataFrame, problem: Problem, n_processes: int) -> Forecaster:

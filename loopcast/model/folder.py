@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,17 +13,61 @@ from safetensors.numpy import load_file, save_file
 
 from loopcast.config import Problem
 from loopcast.errors import StoreError
-from loopcast.model.baselines import Ewma, Har, HistoricalSimulation, RandomWalk
 from loopcast.model.forecaster import Candidate, Forecaster
-from loopcast.model.garch import GarchT
-from loopcast.model.residual import Linear, Lstm
 
 FORMAT: Final = 1
 """Of a forecaster's folder; raised when older code could not read a newer folder."""
 
-FORECASTERS: Final[dict[Candidate, type[Forecaster]]] = {
-    cls.candidate: cls for cls in (RandomWalk, HistoricalSimulation, Ewma, GarchT, Har, Linear, Lstm)
+CLASSES: Final = {
+    Candidate.RANDOM_WALK: ("baselines", "RandomWalk"),
+    Candidate.HISTORICAL_SIMULATION: ("baselines", "HistoricalSimulation"),
+    Candidate.EWMA: ("baselines", "Ewma"),
+    Candidate.GARCH_T: ("garch", "GarchT"),
+    Candidate.HAR: ("baselines", "Har"),
+    Candidate.LINEAR: ("residual", "Linear"),
+    Candidate.LSTM: ("residual", "Lstm"),
 }
+"""Module and name of each candidate's class."""
+
+
+class _Forecasters(Mapping[Candidate, type[Forecaster]]):
+    """Imports a candidate's class when it is asked for: those of networks bring PyTorch, which takes seconds."""
+
+    def __getitem__(self, candidate: Candidate) -> type[Forecaster]:
+        module, name = CLASSES[candidate]
+        cls: type[Forecaster] = getattr(import_module(f"loopcast.model.{module}"), name)
+        return cls
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(CLASSES)
+
+    def __len__(self) -> int:
+        return len(CLASSES)
+
+
+FORECASTERS: Final[Mapping[Candidate, type[Forecaster]]] = _Forecasters()
+
+
+@dataclass(frozen=True)
+class SavedForecaster:
+    """What lies in a forecaster's folder, whole and unchanged.
+
+    Attributes:
+        candidate: Which of the rivals it is.
+        problem: That it was fitted to.
+        values, arrays: As `Forecaster.state` returned them.
+        weights_sha256: Of both.
+    """
+
+    candidate: Candidate
+    problem: Problem
+    values: dict[str, Any]
+    arrays: dict[str, np.ndarray[Any, Any]]
+    weights_sha256: str
+
+    def restore(self) -> Forecaster:
+        """The forecaster itself."""
+        return FORECASTERS[self.candidate].from_state(self.values, self.arrays, self.problem)
 
 
 def save_forecaster(forecaster: Forecaster, problem: Problem, folder: Path) -> str:
@@ -42,8 +89,8 @@ def save_forecaster(forecaster: Forecaster, problem: Problem, folder: Path) -> s
     return digest
 
 
-def load_forecaster(folder: Path) -> tuple[Forecaster, Problem]:
-    """The forecaster and its problem that `save_forecaster` wrote.
+def read_forecaster(folder: Path) -> SavedForecaster:
+    """What `save_forecaster` wrote, with nothing imported or built that only a network needs.
 
     Raises:
         StoreError: The folder is of a newer format, or its weights are not those that were saved.
@@ -58,7 +105,17 @@ def load_forecaster(folder: Path) -> tuple[Forecaster, Problem]:
             f"{folder}: weights hash to {digest[:12]}, needs {content['weights_sha256'][:12]}; fetch the model again"
         )
     problem = Problem.model_validate(content["problem"])
-    return FORECASTERS[Candidate(content["candidate"])].from_state(content["values"], arrays, problem), problem
+    return SavedForecaster(Candidate(content["candidate"]), problem, content["values"], arrays, digest)
+
+
+def load_forecaster(folder: Path) -> tuple[Forecaster, Problem]:
+    """The forecaster and its problem that `save_forecaster` wrote.
+
+    Raises:
+        StoreError: The folder is of a newer format, or its weights are not those that were saved.
+    """
+    saved = read_forecaster(folder)
+    return saved.restore(), saved.problem
 
 
 def digest_forecaster(forecaster: Forecaster) -> str:

@@ -82,14 +82,13 @@ def forecast_rows(quantiles: Floats, design: Design, rows: Ints, problem: Proble
     """
     levels = design.level[rows, None, None] + quantiles
     values = np.exp(levels) if problem.transform == "log" else levels
-    origins = pd.DatetimeIndex(design.timestamp_utc[rows]).tz_localize("UTC")
-    horizon = problem.horizon
-    targets = [steps_after(origins, h, problem).to_numpy("datetime64[us]") for h in range(1, horizon + 1)]
+    origins, horizon = design.timestamp_utc[rows], problem.horizon
+    targets = steps_after(origins[:, None], np.arange(1, horizon + 1), problem)
     frame = pd.DataFrame(
         {
             "series_id": np.asarray(design.series_ids, dtype=object)[np.repeat(design.series[rows], horizon)],
-            "origin_utc": origins.repeat(horizon),
-            "target_utc": pd.DatetimeIndex(np.stack(targets, axis=1).ravel()).tz_localize("UTC"),
+            "origin_utc": pd.DatetimeIndex(origins.repeat(horizon)).tz_localize("UTC"),
+            "target_utc": pd.DatetimeIndex(targets.ravel()).tz_localize("UTC"),
             "horizon": np.tile(np.arange(1, horizon + 1), len(rows)),
         }
     )

@@ -10,6 +10,7 @@ from loopcast.features import VARIANCE_FLOOR, Design
 from loopcast.model.baselines import _Fitted
 from loopcast.model.forecaster import Candidate
 from loopcast.model.split import Split
+from loopcast.running import decayed_sums
 from loopcast.typing import Floats, Ints
 
 MIN_FIT_STEPS: Final = 100
@@ -79,12 +80,11 @@ def fit_garch(changes: Floats) -> list[float]:
 
 def filter_variance(changes: Floats, parameters: list[float]) -> Floats:
     """The variance of the step after each change, shape (n,): v[t+1] = omega + alpha e[t]^2 + beta v[t]."""
-    from scipy.signal import lfilter
-
     mean, omega, alpha, beta, _ = parameters
     driven = omega + alpha * (changes - mean) ** 2
     start = omega / max(1 - alpha - beta, 1e-3)
-    return np.asarray(lfilter([1.0], [1.0, -beta], driven, zi=[beta * start])[0], dtype=float)
+    age = np.arange(len(changes))
+    return np.asarray(decayed_sums(driven[None], np.array([beta]), age)[0] + start * beta ** (age + 1.0))
 
 
 def _draws(n_paths: int, horizon: int, freedom: float) -> Floats:

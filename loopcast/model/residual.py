@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from loopcast.config import Problem
-from loopcast.features import Design
+from loopcast.features import Design, window_rows
 from loopcast.model.calibration import conformal_widening
 from loopcast.model.forecaster import Candidate
 from loopcast.model.network import ResidualNetwork
@@ -103,9 +103,9 @@ class Residual:
             windows: Features up to the origin, shape (n, context, F).
             calendar: Calendar shares of the target steps less their mean in training, shape (n, H, C).
         """
-        pattern = torch.arange(len(windows))[:, None]
-        answers = [network(windows, calendar, pattern, windows.shape[1] - 1) for network in self.networks]
-        center, log_stretch = (torch.stack(parts).mean(0).squeeze(1) for parts in zip(*answers, strict=True))
+        rows, pattern = windows.transpose(0, 1), torch.arange(len(windows))
+        answers = [network(rows, calendar, pattern, len(rows) - 1) for network in self.networks]
+        center, log_stretch = (torch.stack(parts).mean(0).t() for parts in zip(*answers, strict=True))
         return center, log_stretch
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
@@ -154,10 +154,3 @@ class Linear(Residual):
 
     candidate = Candidate.LINEAR
     is_recurrent = False
-
-
-def window_rows(design: Design, rows: Ints, length: int) -> Ints:
-    """The rows of the window that ends at each row, shape (n, length); its head repeats before it."""
-    heads = rows - design.position[rows]
-    windows: Ints = np.maximum(rows[:, None] + np.arange(1 - length, 1), heads[:, None])
-    return windows

@@ -37,6 +37,9 @@ INSERT = """
     INSERT INTO loopcast.snapshots (sha256, problem, url, n_rows, n_series, first_utc, last_utc)
     VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
+SELECT_NEWEST = """
+    SELECT DISTINCT ON (problem) problem, sha256 FROM loopcast.snapshots ORDER BY problem, created_at_utc DESC
+"""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,12 @@ def record_snapshot(database: Database, problem: str, sha256: str, url: str, pan
     row = [sha256, problem, url, len(panel), panel["series_id"].nunique(), times.min(), times.max()]
     with database.connect() as connection:
         connection.execute(INSERT, row)
+
+
+def newest_snapshots(database: Database) -> dict[str, str]:
+    """The snapshot of each problem that was recorded last, by problem."""
+    with database.connect() as connection:
+        return {str(problem): str(sha256) for problem, sha256 in connection.execute(SELECT_NEWEST)}
 
 
 def _write_file(path: Path, data: bytes) -> None:

@@ -118,7 +118,7 @@ def test_the_onnx_graph_answers_as_pytorch_does(cls, moves_center, tmp_path):
     problem = make_panel_problem(network={"hidden_size": 4, "moves_center": moves_center})
     fitted = cls.fit(DESIGN, SPLIT, problem)
 
-    error = export_onnx(fitted, DESIGN, SPLIT.validation, tmp_path / "network.onnx")
+    error = export_onnx(fitted, DESIGN, SPLIT.validation, tmp_path)
 
     assert error < 1e-5
     assert (tmp_path / "network.onnx").is_file()

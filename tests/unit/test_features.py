@@ -3,39 +3,65 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopcast.errors import DataRefusedError
-from loopcast.features import build_design, weighted_mean
+from loopcast.features import build_design, window_rows
 from loopcast.sections.data import Columns, Covariate, Ohlc
 from tests.panels import make_panel, make_panel_problem
+from tests.plain_features import measure_features
+
+PRICES = Ohlc(open="open", high="high", low="low", close="close")
+COVARIATES = (Covariate(column="volume", transform="log"), Covariate(column="mood"))
+COLUMNS = Columns(timestamp="day", target="price", series_id="name")
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(-1e3, 1e3)), min_size=1, max_size=30), st.floats(0.1, 0.99))
-def test_weighted_mean_equals_a_naive_loop(values, decay):
-    """The filter gives what summing weights by hand gives, with unknown values left out."""
-    array = np.array([np.nan if value is None else value for value in values])
+def make_gappy_panel(seed: int, n_series: int) -> pd.DataFrame:
+    """Prices with ranges and covariates, of which some are unknown, some steps filled and some missing."""
+    rng = np.random.default_rng(seed)
+    panel = make_panel(n_series=n_series, n_steps=int(rng.integers(3, 160)), seed=seed, has_ranges=True)
+    panel["covariate_volume"] = rng.lognormal(size=len(panel)) * rng.choice(
+        [1.0, 0.0, np.nan], len(panel), p=[0.9, 0.05, 0.05]
+    )
+    panel["covariate_mood"] = 20 + rng.normal(size=len(panel)).round(1)
+    for name in ("range_variance", "overnight_change", "covariate_mood"):
+        panel[name] = panel[name].mask(rng.random(len(panel)) < 0.1)
+    panel["is_filled"] = rng.random(len(panel)) < 0.05
+    gap = rng.random(len(panel)) < rng.choice([0.0, 0.02, 0.1])
+    return panel[~gap].reset_index(drop=True)
 
-    found = weighted_mean(array, decay)
 
-    for t in range(len(array)):
-        known = [k for k in range(t + 1) if np.isfinite(array[k])]
-        weights = np.array([decay ** (t - k) for k in known])
-        expected = (weights * array[known]).sum() / weights.sum() if known else np.nan
-        np.testing.assert_allclose(found[t], expected, rtol=1e-6, atol=1e-9)
+@settings(deadline=None, max_examples=20)
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([1, 2]),
+    st.sampled_from(
+        [
+            {"columns": COLUMNS},
+            {"columns": COLUMNS.model_copy(update={"ohlc": PRICES, "covariates": COVARIATES})},
+            {"transform": "none", "columns": COLUMNS.model_copy(update={"covariates": COVARIATES})},
+            {"quality": {"bridge_steps": 1}, "features": {"scales": [1, 3], "decay": 0.7}},
+        ]
+    ),
+)
+def test_features_are_those_of_plain_pandas(seed, n_series, keys):
+    """Whatever is missing, all segments at once give what a loop over the segments gives."""
+    problem = make_panel_problem(**keys)
+    panel = make_gappy_panel(seed, n_series)
+
+    design = build_design(panel, problem)
+
+    expected = measure_features(panel, problem)
+    np.testing.assert_allclose(design.scale, expected.pop("scale"), rtol=1e-11)
+    assert design.feature_names == tuple(expected.columns)
+    np.testing.assert_allclose(design.inputs, expected.fillna(0.0), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("cut", [100, 333])
 def test_the_future_changes_nothing_before_it(cut):
     """Other values from some day on leave every earlier feature, scale and flag the same to the last bit."""
-    columns = Columns(
-        timestamp="day",
-        target="price",
-        series_id="name",
-        ohlc=Ohlc(open="open", high="high", low="low", close="close"),
-        covariates=(Covariate(column="volume"),),
-    )
+    columns = COLUMNS.model_copy(update={"ohlc": PRICES, "covariates": (Covariate(column="volume"),)})
     problem = make_panel_problem(columns=columns)
     panel = make_panel(n_series=3, has_ranges=True)
     panel = panel.assign(covariate_volume=np.random.default_rng(1).uniform(1, 2, len(panel)))
@@ -141,7 +167,26 @@ def test_features_depend_on_the_problem_and_not_on_the_panel():
 
 def test_a_panel_without_a_needed_column_is_refused_by_name():
     """The sentence names what is missing, and what is there."""
-    columns = Columns(timestamp="day", target="price", series_id="name", covariates=(Covariate(column="volume"),))
+    columns = COLUMNS.model_copy(update={"covariates": (Covariate(column="volume"),)})
 
     with pytest.raises(DataRefusedError, match=r"lacks covariate_volume, found series_id"):
         build_design(make_panel(), make_panel_problem(columns=columns))
+
+
+def test_the_naive_deviation_knows_the_past_changes_alone():
+    """It is what the EWMA baseline takes for the next change, whatever the ranges of the steps say."""
+    problem = make_panel_problem(columns=COLUMNS.model_copy(update={"ohlc": PRICES}))
+    design = build_design(make_panel(n_series=1, n_steps=120, has_ranges=True), problem)
+
+    squares = pd.Series(design.change[1:] ** 2)
+
+    expected = np.sqrt(squares.ewm(alpha=1 - problem.features.decay).mean())
+    np.testing.assert_allclose(design.ewma_deviation[1:], expected, rtol=1e-11)
+    assert design.ewma_deviation[0] == 1e-15
+
+
+def test_the_window_of_an_early_row_repeats_its_head():
+    """A window never reaches into the segment before."""
+    design = build_design(make_panel(n_series=2, n_steps=200), make_panel_problem())
+
+    assert window_rows(design, np.array([201, 399]), 4).tolist() == [[200, 200, 200, 201], [396, 397, 398, 399]]

@@ -10,11 +10,36 @@ ROOT = Path(__file__).resolve().parents[2]
 
 BASE = tuple(
     f"loopcast.{name}"
-    for name in ("config", "contracts", "errors", "forecasts", "mistakes", "progress", "sections", "settings", "typing")
+    for name in (
+        "addresses",
+        "config",
+        "contracts",
+        "errors",
+        "forecasts",
+        "mistakes",
+        "progress",
+        "sections",
+        "settings",
+        "typing",
+    )
 )
 DATA = tuple(
     f"loopcast.{name}"
-    for name in ("cells", "features", "grid", "objections", "panel", "prices", "refusals", "steps", "timestamps")
+    for name in (
+        "calendars",
+        "cells",
+        "families",
+        "features",
+        "grid",
+        "history",
+        "objections",
+        "panel",
+        "prices",
+        "refusals",
+        "running",
+        "steps",
+        "timestamps",
+    )
 )
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "launchplans": ("workflows", "tasks", "loopcast"),
@@ -24,6 +49,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("loopcast",),
     "loopcast.__init__": (),
     "loopcast.cli": ("loopcast",),
+    "loopcast.commands_alerts": ("loopcast",),
     "loopcast.stores": ("loopcast.health", "loopcast.evidence", "loopcast.model", *DATA, *BASE),
     "loopcast.health": ("loopcast.evidence", "loopcast.model", *DATA, *BASE),
     "loopcast.evidence": ("loopcast.model", *DATA, *BASE),

@@ -126,20 +126,17 @@ def test_a_suspected_split_stops_the_run():
 )
 def test_contradictory_prices_say_nothing_of_the_step(bad):
     """The range is unknown there, the value stays, and the day after is measured as usual."""
-    prices = {"open": [100.0] * 3, "high": [102.0] * 3, "low": [99.0] * 3, "close": [101.0] * 3}
-    panel = pd.DataFrame(prices | {"target": [101.0] * 3})
-    panel.loc[1, list(bad)] = list(bad.values())
+    prices = pd.DataFrame({"open": [100.0] * 3, "high": 102.0, "low": 99.0, "close": 101.0})
+    prices.loc[1, list(bad)] = list(bad.values())
 
-    variance, overnight = measure_ranges(panel, np.zeros(3, dtype=np.int64))
+    variance, overnight = measure_ranges(np.full(3, 101.0), prices.to_numpy(), np.zeros(3, dtype=np.int64))
 
     assert np.isnan(variance).tolist() == np.isnan(overnight).tolist() == [True, True, False]
 
 
 def test_a_step_without_any_move_has_the_least_variance():
     """A price that stood still all day is not known to a billionth."""
-    panel = pd.DataFrame({"target": STILL, "open": STILL, "high": STILL, "low": STILL, "close": STILL}, index=range(2))
-
-    variance, overnight = measure_ranges(panel, np.zeros(2, dtype=np.int64))
+    variance, overnight = measure_ranges(np.full(2, STILL), np.full((2, 4), STILL), np.zeros(2, dtype=np.int64))
 
     np.testing.assert_allclose(variance, [np.nan, 1e-8])
     np.testing.assert_allclose(overnight, [np.nan, 0.0])
@@ -147,8 +144,6 @@ def test_a_step_without_any_move_has_the_least_variance():
 
 def test_the_head_of_a_segment_has_no_overnight_change():
     """A gap of weeks is no night."""
-    panel = pd.DataFrame({"target": STILL, "open": STILL, "high": STILL, "low": STILL, "close": STILL}, index=range(4))
-
-    overnight = measure_ranges(panel, np.array([0, 0, 1, 1]))[1]
+    overnight = measure_ranges(np.full(4, STILL), np.full((4, 4), STILL), np.array([0, 0, 1, 1]))[1]
 
     assert np.isnan(overnight).tolist() == [True, False, True, False]
