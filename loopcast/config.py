@@ -22,6 +22,7 @@ from loopcast.sections.base import PositiveInt, Section
 from loopcast.sections.data import Columns, Features, Quality, Source
 from loopcast.sections.evidence import Backtest, Gate
 from loopcast.sections.model import Network, Training, Tuning
+from loopcast.sections.monitoring import Monitoring
 
 REQUIRED_QUANTILES = (0.025, 0.1, 0.5, 0.9, 0.975)
 """The median and the ends of the 80 % and 95 % intervals, which the gate and the reports read."""
@@ -63,6 +64,7 @@ class Problem(Section):
     backtest: Backtest = Backtest()
     gate: Gate = Gate()
     tuning: Tuning = Tuning()
+    monitoring: Monitoring = Monitoring()
 
     @field_validator("name")
     @classmethod

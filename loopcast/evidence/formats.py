@@ -1,5 +1,6 @@
 """How a figure is written: names of candidates, percentages, values, losses and times, the same everywhere."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -98,3 +99,16 @@ def name_steps(problem: Problem, n_steps: int) -> str:
     name = STEP_NAMES.get(problem.frequency, "step")
     count = f"{n_steps} {name}{'' if n_steps == 1 else 's'}"
     return count if problem.frequency in STEP_NAMES else f"{count} of {problem.frequency}"
+
+
+def align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines of equal columns, the first to the left, the others to the right.
+
+    >>> align_columns([["", "t"], ["EWMA", "6.2"]])
+    ['        t', 'EWMA  6.2']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([first.ljust(widths[0]), *(cell.rjust(n) for cell, n in zip(cells, widths[1:], strict=True))])
+        for first, *cells in rows
+    ]
