@@ -2,23 +2,31 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, Self
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from loopcast.addresses import Blank, MailAddress, MailAddresses, MailServer, Secret, WebAddress
 from loopcast.errors import SettingsError
 from loopcast.mistakes import describe_mistakes
 from loopcast.sections.base import PositiveFloat, PositiveInt
 
 PREFIX: Final = "LOOPCAST_"
 """Of every variable."""
+NEEDED_WITH: Final = {
+    "alert_webhook_url": ("alert_webhook_secret",),
+    "alert_smtp_url": ("alert_mail_from", "alert_mail_to"),
+}
+"""What each channel of alerts needs beside its address."""
 
 
 class Settings(BaseSettings):
     """Where this machine keeps things; built once at an entry point and passed down."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
 
     home: Path = Path(".loopcast")
     """Work folder of everything that a local run writes."""
@@ -48,6 +56,29 @@ class Settings(BaseSettings):
     """Requests a second that one token may make of one worker of a service; bursts of twice as many."""
     require_tokens: bool = False
     """Whether a service asks for a token on loopback too, as behind a proxy on the same machine; elsewhere always."""
+    alert_webhook_url: WebAddress = None
+    """Where a signed message goes for each condition that is raised or has recovered."""
+    alert_webhook_secret: Secret = None
+    """What that message is signed with; `docs/alerts.md` shows how the receiver checks it."""
+    alert_slack_url: WebAddress = None
+    """Incoming webhook of Slack, or of a chat that takes Slack's form."""
+    alert_smtp_url: MailServer = None
+    """Mail server: `smtps://user:password@host:port`, `starttls://` likewise, or `smtp://` on this machine."""
+    alert_mail_from: Annotated[MailAddress | None, Blank] = None
+    """Sender of mails."""
+    alert_mail_to: MailAddresses = ()
+    """Recipients of mails, with commas between them."""
+    alert_timeout_s: PositiveFloat = 10.0
+    """Seconds that one channel may cost a run, all attempts together."""
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> Self:
+        """A channel is named whole or not at all, so that nobody waits for messages that cannot come."""
+        for name, needed in NEEDED_WITH.items():
+            missing = [each for each in needed if not getattr(self, each)]
+            if getattr(self, name) and missing:
+                raise ValueError(f"{missing[0]}: found nothing, needs a value where {PREFIX}{name.upper()} has one")
+        return self
 
     @cached_property
     def home_path(self) -> Path:

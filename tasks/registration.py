@@ -11,6 +11,7 @@ from pandera.typing import DataFrame
 from loopcast.config import Problem
 from loopcast.contracts import Explanation, OriginLosses
 from loopcast.evidence.account import Evidence, SnapshotFacts
+from tasks.alerts import tell_workflow_failure
 from tasks.faults import retry_transient_faults
 from tasks.identity import describe_execution
 from tasks.stores import open_stores
@@ -41,7 +42,8 @@ def register_challenger(
 @task(requests=Resources(cpu="500m", mem="1Gi"), retries=3, timeout=timedelta(minutes=10))
 @retry_transient_faults
 def close_failed_runs(config: Problem, tuning_trials: int = 0, err: FlyteError | None = None) -> None:
-    """Mark what a failed training left open, so that nothing in the registry looks alive that is not."""
+    """Tell of a failed training, and mark what it left open: nothing in the registry looks alive that is not."""
     stores = open_stores()
     error = "" if err is None else err.message
+    tell_workflow_failure("training", {"config": config}, error)
     stores.registry.fail_open_runs(config.name, error, describe_execution(stores.settings).name)

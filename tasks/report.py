@@ -42,6 +42,7 @@ def report_training(
     from loopcast.evidence.wording import summarize
     from loopcast.model.folder import load_forecaster
     from loopcast.stores.decisions import as_verdict
+    from loopcast.stores.failures import tell_success
     from loopcast.stores.reports import write_report
 
     stores = open_stores()
@@ -56,6 +57,7 @@ def report_training(
     run = stores.registry.resume_run(run_id)
     run.log_files(folder)
     run.finish()
+    tell_success(stores, problem.name, "training")
     Deck("Report", page.read_text(encoding="utf-8"))
     kept = folder if is_local() else run.locate_files()  # a pod's work folder ends with the pod
     sys.stdout.write(f"\n{summarize(account)}\n\nReport:  {kept}/{page.name}\nPicture: {kept}/{picture.name}\n")

@@ -15,8 +15,11 @@ from tasks.stores import open_stores
 @retry_transient_faults
 def reproduce_version(problem: str, version: int) -> Reproduction:
     """Train a version again from its snapshot; refuse, naming the differences, when other weights come out."""
+    from loopcast.stores.failures import tell_success
     from loopcast.stores.reproduction import reproduce
 
     stores = open_stores()
     with TemporaryDirectory(prefix="loopcast-reproduction-") as folder:
-        return reproduce(stores, stores.registry.version(problem, version), Path(folder))
+        found = reproduce(stores, stores.registry.version(problem, version), Path(folder))
+    tell_success(stores, problem, "reproduction")
+    return found
