@@ -53,8 +53,8 @@ class Monitoring(Section):
     cooldown_days: NonNegativeInt = 60
     """Judged days after a trigger in which no other is raised: a retraining needs that long to show its effect."""
     rollback_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.002
-    """Level of the one-sided Diebold-Mariano test by which the champion must be worse than its predecessor. It is asked
-    again each day: so, an equally good champion is rolled back in 4 years of 100; at 0.01, in 7."""
+    """Level of the one-sided Diebold-Mariano test by which the champion must be worse than its predecessor. Asked
+    each week, it rolls an equally good champion back in 4 years of 100; at 0.01, in 7."""
     rollback_days: PositiveInt = 60
     """Common judged days below which that test is not asked: after 30 it would err twice as often. A gross failure does
     not wait for it."""
