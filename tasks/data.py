@@ -29,11 +29,14 @@ class Ingested(NamedTuple):
 @retry_transient_faults
 def ingest_panel(problem: Problem) -> Ingested:
     """Read the source, refuse bad rows into quarantine, and give the rest as a panel."""
-    stores = open_stores()
-    ingest = build_panel(read_source(problem), problem)
-    stores.quarantine.keep(problem.name, name_attempt(stores.settings), ingest.quarantine)
-    check_refusals(ingest, problem)
-    return Ingested(ingest.panel, IngestFacts(n_rows=ingest.n_rows, n_refused=ingest.n_refused, notes=ingest.notes))
+    return _ingest(problem)
+
+
+@task(requests=Resources(cpu="1", mem="2Gi"), retries=3, timeout=timedelta(minutes=30))
+@retry_transient_faults
+def ingest_history(problem: Problem) -> Ingested:
+    """The same for a model that exists: a series that is missing or short is left out, and stops no other."""
+    return _ingest(problem.model_copy(update={"forecast_series": ()}))
 
 
 @task(requests=Resources(cpu="1", mem="2Gi"), retries=3, timeout=timedelta(minutes=30))
@@ -44,3 +47,11 @@ def store_snapshot(problem: Problem, panel: DataFrame[Panel], facts: IngestFacts
     sha256 = stores.artifacts.put_snapshot(panel)
     record_snapshot(stores.database, problem.name, sha256, stores.artifacts.snapshot_url(sha256), panel)
     return describe_snapshot(sha256, panel, facts)
+
+
+def _ingest(problem: Problem) -> Ingested:
+    stores = open_stores()
+    ingest = build_panel(read_source(problem), problem)
+    stores.quarantine.keep(problem.name, name_attempt(stores.settings), ingest.quarantine)
+    check_refusals(ingest, problem)
+    return Ingested(ingest.panel, IngestFacts(n_rows=ingest.n_rows, n_refused=ingest.n_refused, notes=ingest.notes))

@@ -13,6 +13,7 @@ import numpy as np
 from loopcast.evidence.account import Account
 from loopcast.evidence.comparison import Comparison
 from loopcast.evidence.formats import (
+    align_columns,
     format_gain,
     format_loss,
     format_percent,
@@ -49,14 +50,9 @@ def summarize(account: Account) -> str:
         ]
         for candidate in account.ranking
     ]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    table = [
-        "  ".join([first.ljust(widths[0]), *(cell.rjust(n) for cell, n in zip(cells, widths[1:], strict=True))])
-        for first, *cells in (header, *rows)
-    ]
     key = "Pinball loss out of sample; gains and their t statistics; coverage of the intervals. * offered."
     bullets = [fill(s, LINE_LENGTH, initial_indent="- ", subsequent_indent="  ") for s in tell(account)]
-    return "\n".join([account.problem.title, "", *table, key, "", *bullets])
+    return "\n".join([account.problem.title, "", *align_columns([header, *rows]), key, "", *bullets])
 
 
 def tell(account: Account) -> list[str]:

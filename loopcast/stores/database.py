@@ -22,7 +22,13 @@ from loopcast.stores import embedded
 MIN_SERVER_VERSION = 14
 """The oldest PostgreSQL that we promise to run on."""
 MIGRATIONS = Path(__file__).parent / "migrations"
-CONNECTION_DEFAULTS = {"application_name": "loopcast", "connect_timeout": "10"}
+CONNECTION_DEFAULTS = {
+    "application_name": "loopcast",
+    "connect_timeout": "10",
+    # A server that hangs or a cable that is cut ends the connection after half a minute, not after hours.
+    "keepalives_idle": "10",
+    "tcp_user_timeout": "30000",
+}
 Tenant = Literal["mlflow", "optuna", "evidently"]
 SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
@@ -100,13 +106,21 @@ def open_database(settings: Settings) -> Database:
     Raises:
         StoreError: It cannot be reached or started, is too old, or belongs to a newer Loopcast.
     """
-    if settings.database_url is None:
-        folder = settings.home_path / "postgres"
-        database = Database(embedded.ensure_running(folder), folder)
-    else:
-        database = Database(_checked_url(settings.database_url))
+    database = locate_database(settings)
     _migrate(database)
     return database
+
+
+def locate_database(settings: Settings) -> Database:
+    """The same, unasked: somebody else's server may be away, and its tables may be missing.
+
+    Raises:
+        StoreError: The embedded one cannot be started, or the URL is none.
+    """
+    if settings.database_url is None:
+        folder = settings.home_path / "postgres"
+        return Database(embedded.ensure_running(folder), folder)
+    return Database(_checked_url(settings.database_url))
 
 
 def _checked_url(url: str) -> str:

@@ -9,16 +9,16 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Protocol
+from typing import Protocol
 from uuid import UUID, uuid4
 
 from psycopg import Connection
 from psycopg.rows import TupleRow, dict_row
 from psycopg.types.json import Jsonb
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from loopcast.evidence.gate import Rule, Verdict
-from loopcast.evidence.record import RECORD
+from loopcast.evidence.record import RECORD, Moment
 from loopcast.stores.database import Database
 
 COLUMNS = (
@@ -71,9 +71,7 @@ class Decision(BaseModel):
     """What the rule read, by name and unit; NaN where it could not be known."""
     actor: str
     """User or execution that decided."""
-    decided_at_utc: Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))] = Field(
-        default_factory=lambda: datetime.now(UTC)
-    )
+    decided_at_utc: Moment = Field(default_factory=lambda: datetime.now(UTC))
     id: UUID = Field(default_factory=uuid4)
 
 

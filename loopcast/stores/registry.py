@@ -21,13 +21,15 @@ from safetensors import SafetensorError
 
 from loopcast.config import Problem
 from loopcast.errors import StoreError
-from loopcast.model.folder import load_forecaster
+from loopcast.model.folder import load_forecaster, read_forecaster
 from loopcast.settings import Settings
+from loopcast.stores.aliases import CHAMPION
 from loopcast.stores.database import Database
 from loopcast.stores.lineage import Lineage
 from loopcast.stores.model_version import ModelVersion
+from loopcast.stores.model_versions import ModelVersionStore, describe_version
 from loopcast.stores.run_states import PROCESS_TAG, fail_open_runs, resume_run, start_run
-from loopcast.stores.runs import ERROR_TAG, TrainingRun, frame_path
+from loopcast.stores.runs import ERROR_TAG, TrainingRun, frame_path, text_path
 from loopcast.stores.serving_model import write_mlflow_model
 from loopcast.stores.tracking import global_client, open_client, open_experiment
 
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CHAMPION: Final = "champion"
-"""Alias of the version in service."""
 CHALLENGER: Final = "challenger"
 """Alias of the version registered last and not promoted."""
 FORECASTER: Final = "forecaster"
@@ -89,7 +89,8 @@ class Registry:
     ) -> ModelVersion:
         """A new version of the forecaster, with the lineage of its run, as the challenger.
 
-        A run has one version: when it was registered before, that version is returned.
+        A run has one version: when it was registered before, that version is returned. Where it comes from is written
+        into the table that forecasts are joined with, too, also when it is missing there for a version of before.
 
         Args:
             run: The training.
@@ -114,6 +115,7 @@ class Registry:
                 "trained_until_utc": trained_until_utc.isoformat(),
             }
             version = self._create_version(problem.name, run.run_id, tags)
+        ModelVersionStore(self.database).record(describe_version(version, problem))
         with self.lock_aliases(problem.name):
             champion = self.champion(problem.name)
             if champion is None or champion.version != version.version:
@@ -156,11 +158,10 @@ class Registry:
         Raises:
             StoreError: The files cannot be had, or were changed.
         """
-        folder = self._download(version, f"{MODEL}/data/{FORECASTER}", into)
+        folder = self.download(version, into)
         place = f"{version.problem} version {version.version}"
         try:
-            load_forecaster(folder)
-            found = _read_weights_sha256(folder)
+            found = read_forecaster(folder).weights_sha256
         except (OSError, ValueError, KeyError, SafetensorError) as exc:
             raise StoreError(f"{place}: no whole model: {exc}; restore its artifacts from a backup") from exc
         if found != version.weights_sha256:
@@ -170,6 +171,20 @@ class Registry:
             )
         return folder
 
+    def download(self, version: ModelVersion, into: Path) -> Path:
+        """The same folder, unchecked.
+
+        Raises:
+            StoreError: The files cannot be had.
+        """
+        return self._download(version, f"{MODEL}/data/{FORECASTER}", into)
+
+    def read_figures(self, version: ModelVersion) -> dict[str, float]:
+        """The figures of the version in its backtest, by name and unit, as `TrainingRun.log_scores` kept them."""
+        logged = self.client.get_run(version.run_id).data.metrics
+        prefix = f"{version.candidate}/"
+        return {name.removeprefix(prefix): value for name, value in logged.items() if name.startswith(prefix)}
+
     def read_frame(self, version: ModelVersion, name: str) -> pd.DataFrame:
         """A table that the version's training kept by `TrainingRun.log_frame`.
 
@@ -178,6 +193,18 @@ class Registry:
         """
         with tempfile.TemporaryDirectory() as folder:
             return pd.read_parquet(self._download(version, frame_path(name), Path(folder)))
+
+    def read_text(self, version: ModelVersion, name: str) -> str | None:
+        """A text that was kept beside the version by `TrainingRun.log_text` or `keep_text`, None for none."""
+        path = Path(text_path(name))
+        if path.as_posix() not in {each.path for each in self.client.list_artifacts(version.run_id, str(path.parent))}:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            return self._download(version, path.as_posix(), Path(folder)).read_text(encoding="utf-8")
+
+    def keep_text(self, version: ModelVersion, name: str, text: str) -> None:
+        """Keep a text beside a version whose training is over."""
+        TrainingRun(self.client, version.run_id).log_text(name, text)
 
     def lock_aliases(self, problem: str) -> AbstractContextManager[Connection[TupleRow]]:
         """While the block runs nobody else moves an alias of the problem's model; the connection holds the lock."""

@@ -28,7 +28,7 @@ def start_run(client: "MlflowClient", experiment_id: str, problem: Problem, line
             TrainingRun(client, run.info.run_id).end(RunStatus.KILLED)
     tags = {
         **lineage.tags(),
-        PROCESS_TAG: _describe_process(),
+        PROCESS_TAG: describe_process(),
         "mlflow.user": lineage.actor,
         "mlflow.source.git.commit": lineage.git_commit,
     }
@@ -47,7 +47,7 @@ def resume_run(client: "MlflowClient", run_id: str) -> TrainingRun:
     from mlflow.exceptions import MlflowException
 
     try:
-        client.set_tag(run_id, PROCESS_TAG, _describe_process())
+        client.set_tag(run_id, PROCESS_TAG, describe_process())
     except MlflowException as exc:
         raise StoreError(f"{run_id}: no such run of MLflow: {exc.message}; start a training anew") from exc
     client.update_run(run_id, RunStatus.RUNNING)
@@ -56,7 +56,7 @@ def resume_run(client: "MlflowClient", run_id: str) -> TrainingRun:
 
 def fail_open_runs(client: "MlflowClient", experiment_id: str, error: str, execution_id: str = "") -> None:
     """End as failed what an execution left open; without one, what this process left open."""
-    name, owner = ("execution_id", execution_id) if execution_id else (PROCESS_TAG, _describe_process())
+    name, owner = ("execution_id", execution_id) if execution_id else (PROCESS_TAG, describe_process())
     for run in _open_runs(client, experiment_id):
         if run.data.tags.get(name) == owner:
             TrainingRun(client, run.info.run_id).end(RunStatus.FAILED, error)
@@ -73,11 +73,11 @@ def _is_left_over(run: "Run") -> bool:
         return False
     host, pid, _ = tag.rsplit(" ", 2)
     if host == socket.gethostname():
-        return tag != _describe_process(int(pid))
+        return tag != describe_process(int(pid))
     return datetime.now(UTC) - datetime.fromtimestamp(run.info.start_time / 1000, UTC) > LEFT_OVER_AFTER
 
 
-def _describe_process(pid: int | None = None) -> str:
+def describe_process(pid: int | None = None) -> str:
     """Host, id and start of a process, by default this one: an id alone is given again. Empty where there is none."""
     try:
         process = psutil.Process(pid)

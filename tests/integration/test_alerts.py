@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopcast.commands_alerts import list_alerts
+from loopcast.cli.alerts import list_alerts
 from loopcast.errors import StoreError
 from loopcast.settings import Settings
 from loopcast.stores import outbox as outbox_module

@@ -1,17 +1,29 @@
 """What the `loopcast` command answers an operator: sentences, whatever was typed, and never a traceback."""
 
+import hashlib
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from loopcast.settings import Settings
+from loopcast.stores.actuals import ActualStore
 from loopcast.stores.database import open_database
+from loopcast.stores.forecasts import ForecastStore
+from loopcast.stores.model_versions import ModelVersionStore
 from loopcast.stores.promotion import promote
+from loopcast.stores.stored_forecast import ForecastLineage
+from loopcast.stores.tokens import TokenStore
+from tests.forecast_factory import make_stored
 from tests.integration.models import prefer_higher, register_model
+from tests.integration.versions import make_version
 
 ROOT = Path(__file__).parents[2]
 LOOPCAST = Path(sys.executable).with_name("loopcast")
@@ -132,6 +144,97 @@ def test_a_demotion_without_a_champion_is_one_sentence(shared_home, name):
     assert refuse(shared_home, "demote", name, "--reason", "it lost its skill") == (
         f"loopcast: {name} has no champion; promote a version first"
     )
+
+
+@pytest.fixture
+def forecast(database, name):
+    """The id of one stored forecast of a problem of that name, by a version that is known, with the first actual."""
+    forecasts = make_stored(
+        problem=name,
+        origin_value=np.array([1234.5]),
+        quantiles=np.array([[[1200.0, 1235.25, 1270.0], [1190.0, 1236.0, 1280.0]]]),
+    )
+    ForecastStore(database).write(forecasts)
+    ModelVersionStore(database).record(make_version(problem=name))
+    steps = {"series_id": "GOOG", "timestamp_utc": pd.to_datetime(["2024-03-08"], utc=True), "target": 1250.125}
+    ActualStore(database).record(name, pd.DataFrame(steps).assign(is_filled=False))
+    return UUID(bytes=forecasts.ids[0].tobytes())
+
+
+def test_stored_forecasts_are_shown_beside_what_came_true(shared_home, name, forecast):
+    """The 80 % interval, the median and the actual of each step."""
+    assert run(shared_home, "forecasts", name, "--series", "GOOG").stdout.splitlines() == [
+        f"GOOG  from 2024-03-07 00:00 UTC at 1,234.5, by version 3, batch 2024-03-08 21:30, id {forecast}",
+        "    target                      10%           50%           90%        actual",
+        "    2024-03-08 00:00          1,200      1,235.25         1,270      1,250.12",
+        "    2024-03-09 00:00          1,190         1,236         1,280             -",
+    ]
+    assert refuse(shared_home, "forecasts", name, "--series", "MSFT").startswith(
+        f"loopcast: {name} has no stored forecasts of MSFT; "
+    )
+
+
+def test_the_lineage_of_a_forecast_is_told(shared_home, name, forecast):
+    """All of it, one line for each part; what is not known is a dash."""
+    lines = dict(line.split(maxsplit=1) for line in run(shared_home, "lineage", str(forecast)).stdout.splitlines())
+
+    assert list(lines) == list(ForecastLineage.model_fields)
+    assert lines["id"] == str(forecast)
+    assert (lines["git_commit"], lines["is_git_dirty"], lines["snapshot_url"]) == ("c0ffee", "False", "-")
+    assert lines["trained_until_utc"] == "2024-02-29 00:00:00 UTC"
+    assert refuse(shared_home, "lineage", str(UUID(int=0))).startswith(
+        "loopcast: no forecast 00000000-0000-0000-0000-000000000000 is stored here; "
+    )
+
+
+def test_old_forecasts_are_forgotten_on_demand(shared_home, database, name):
+    """By the retention that is set or given, and not at all without one."""
+    made_utc = datetime(1982, 6, 15, tzinfo=UTC)
+    ForecastStore(database).write(make_stored(problem=name, start="1982-06-14", issued_at_utc=made_utc))
+    now_utc = datetime.now(UTC)
+    months = 12 * (now_utc.year - 1982) + now_utc.month - 6
+
+    assert refuse(shared_home, "forget") == (
+        "loopcast: LOOPCAST_FORECAST_RETENTION_MONTHS is not set, so that all is kept; set it, or give --months"
+    )
+    answer = run(shared_home, "forget", LOOPCAST_FORECAST_RETENTION_MONTHS=str(months))
+    assert answer.stdout.endswith(" forecasts forgotten that were made before 1982-06-01\n")
+    assert ForecastStore(database).count(name) == 1
+    answer = run(shared_home, "forget", "--months", str(months - 1))
+    assert answer.stdout == "1 forecasts forgotten that were made before 1982-07-01\n"
+
+
+def test_a_token_is_made_shown_once_listed_and_revoked(shared_home, database, name):
+    """The secret alone is on stdout, so that a script can take it; afterwards nothing shows it."""
+    scope = ("--problem", "google", "--problem", "energy")
+    made = run(shared_home, "tokens", "create", name, "--role", "operator", *scope, "--expires-days", "90")
+    secret = made.stdout.strip()
+    [token] = [each for each in TokenStore(database).list_all() if each.name == name]
+
+    assert token.secret_sha256 == hashlib.sha256(secret.encode()).digest()
+    assert timedelta(days=89) < token.expires_at_utc - datetime.now(UTC) < timedelta(days=90)
+    assert f"This is the secret of {name}, token {token.id}; it is not shown again." in made.stderr
+    [line] = [each for each in run(shared_home, "tokens", "list").stdout.splitlines() if name in each]
+    assert line.startswith(f"{token.id}  {name}")
+    assert "operator of energy, google, made" in line
+    assert line.endswith(f", expires {token.expires_at_utc:%Y-%m-%d}")
+    assert run(shared_home, "tokens", "revoke", str(token.id)).stdout.startswith(f"{name}: revoked 20")
+    [line] = [each for each in run(shared_home, "tokens", "list").stdout.splitlines() if name in each]
+    assert f", revoked {datetime.now(UTC):%Y-%m-%d}" in line
+    assert secret not in line
+
+
+@pytest.mark.parametrize("problems", [(), ("--all-problems", "--problem", "google")], ids=["neither", "both"])
+def test_a_token_says_what_it_may_ask_about(shared_home, problems):
+    """All problems are opened on purpose, not by leaving something out."""
+    sentence = refuse(shared_home, "tokens", "create", "dash", *problems)
+
+    assert "--problem and --all-problems, needs one of them" in sentence
+
+
+def test_an_unknown_token_cannot_be_revoked(shared_home):
+    """The sentence says where those are that can."""
+    assert "`loopcast tokens list` shows" in refuse(shared_home, "tokens", "revoke", str(UUID(int=0)))
 
 
 def test_the_demo_stops_at_what_check_refuses(write):

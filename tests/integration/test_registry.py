@@ -11,6 +11,7 @@ from loopcast.errors import StoreError
 from loopcast.model.folder import load_forecaster
 from loopcast.model.forecaster import Candidate, forecast_panel
 from loopcast.stores.model_version import ModelVersion
+from loopcast.stores.model_versions import ModelVersionStore, VersionRecord
 from loopcast.stores.registry import Registry
 from tests.integration.models import (
     LINEAGE,
@@ -63,6 +64,36 @@ def test_a_version_leads_back_to_all_it_came_from(registry, run, problem, tmp_pa
     assert before.timestamp() - 1 < version.created_at_utc.timestamp() < datetime.now(UTC).timestamp()
     assert registry.challenger(problem.name) == registry.version(problem.name, 1) == version
     assert registry.champion(problem.name) is None
+
+
+def test_a_version_is_also_in_the_table_that_forecasts_are_joined_with(registry, run, problem, tmp_path):
+    """All that leads back from it, and how its forecasts are to be read; registering again adds what is missing."""
+    weights_sha256 = save_model(problem, tmp_path / "model")
+    table = ModelVersionStore(registry.database)
+
+    version = registry.register(run, tmp_path / "model", PANEL, TRAINED_UNTIL_UTC)
+
+    record = VersionRecord(
+        problem=problem.name,
+        version=1,
+        candidate="har",
+        run_id=run.run_id,
+        weights_sha256=weights_sha256,
+        snapshot_sha256=LINEAGE.snapshot_sha256,
+        git_commit="c0ffee",
+        is_git_dirty=True,
+        execution_id="a1b2c3",
+        execution_url="https://flyte.example.org/a1b2c3",
+        transform="log",
+        quantile_levels=problem.quantiles,
+        trained_until_utc=TRAINED_UNTIL_UTC,
+        registered_at_utc=version.created_at_utc,
+    )
+    assert table.get(problem.name, 1) == record
+    with registry.database.connect() as connection:
+        connection.execute("DELETE FROM loopcast.model_versions WHERE problem = %s", [problem.name])
+    registry.register(run, tmp_path / "model", PANEL, TRAINED_UNTIL_UTC)
+    assert table.get(problem.name, 1) == record
 
 
 def test_versions_are_listed_the_latest_first(registry, name):

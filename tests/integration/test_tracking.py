@@ -16,6 +16,7 @@ import pytest
 from loopcast.errors import StoreError
 from loopcast.model.folder import load_forecaster
 from loopcast.settings import Settings
+from loopcast.stores.aliases import read_champions
 from loopcast.stores.registry import open_registry
 from tests.integration.clients import wait_until
 from tests.integration.models import (
@@ -94,6 +95,7 @@ def test_a_server_of_mlflow_holds_the_same(database, name, tmp_path):
         registry.move_champion(version)
 
         assert registry.champion(name) == version
+        assert read_champions(registry.settings, database) == {name: 1}
         assert registry.challenger(name) is None
         load_forecaster(registry.fetch(version, tmp_path / "fetched"))
         with pytest.raises(StoreError, match="has no version 9; needs one of "):

@@ -49,7 +49,6 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("loopcast",),
     "loopcast.__init__": (),
     "loopcast.cli": ("loopcast",),
-    "loopcast.commands_alerts": ("loopcast",),
     "loopcast.stores": ("loopcast.health", "loopcast.evidence", "loopcast.model", *DATA, *BASE),
     "loopcast.health": ("loopcast.evidence", "loopcast.model", *DATA, *BASE),
     "loopcast.evidence": ("loopcast.model", *DATA, *BASE),

@@ -9,7 +9,7 @@ down_revision = "0002"
 def upgrade() -> None:
     """Create the tables, and the views that join a forecast with what came true and with where it came from.
 
-    Forecasts lie in one partition for each month of their origin, which `stores.forecasts` makes and drops. By origin,
+    Forecasts lie in one partition for each month of their origin, which `stores.partitions` makes and drops. By origin,
     and not by the time of writing, because that is part of what a forecast is: the same one, written twice, is found.
     """
     op.execute("""
@@ -48,6 +48,10 @@ def upgrade() -> None:
             PRIMARY KEY (id, origin_utc)
         ) PARTITION BY RANGE (origin_utc);
         CREATE INDEX ON loopcast.forecasts (problem, series_id, origin_utc);
+        CREATE TABLE loopcast.forecasts_before_1970 PARTITION OF loopcast.forecasts
+            FOR VALUES FROM (MINVALUE) TO ('1970-01-01 00:00:00+00');
+        CREATE TABLE loopcast.forecasts_from_2100 PARTITION OF loopcast.forecasts
+            FOR VALUES FROM ('2100-01-01 00:00:00+00') TO (MAXVALUE);
 
         CREATE TABLE loopcast.actuals (
             problem text,
@@ -84,7 +88,7 @@ def upgrade() -> None:
         CREATE VIEW loopcast.forecast_steps AS
             SELECT f.id, f.problem, f.series_id, f.origin_utc, f.model_version, f.source, f.issued_at_utc,
                 step.horizon::integer AS horizon, step.target_utc, f.origin_value, f.ewma_deviation,
-                f.quantiles[step.horizon:step.horizon][:] AS quantiles,
+                ARRAY(SELECT unnest(f.quantiles[step.horizon:step.horizon])) AS quantiles,
                 CASE WHEN m.transform = 'log' AND origin.actual > 0
                     THEN target.actual * (f.origin_value / origin.actual) ELSE target.actual END AS actual,
                 target.first_known_at_utc

@@ -1,33 +1,16 @@
-"""The `loopcast` command: what an operator asks of the stores from a shell. Training runs through `pyflyte run`."""
+"""Commands about data and models: is a problem ready to train, which versions are there, and who decided what."""
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from loopcast.cli.opening import ProblemName, name_problems, open_stores
 from loopcast.config import load_problem
-from loopcast.errors import LoopcastError, StoreError
+from loopcast.errors import StoreError
 from loopcast.settings import read_settings
 
-if TYPE_CHECKING:
-    from loopcast.stores.opened import Stores
 
-commands = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-
-ProblemName = Annotated[str, typer.Argument(help="Name of the problem, as its YAML says, such as google.")]
-
-
-def app() -> None:
-    """Run a command; an error that a person can put right is one sentence, not a traceback."""
-    try:
-        commands()
-    except LoopcastError as exc:
-        typer.echo(f"loopcast: {exc}", err=True)
-        sys.exit(1)
-
-
-@commands.command()
 def check(config: Annotated[Path, typer.Argument(help="YAML of a problem.")]) -> None:
     """Read a problem and its data, and tell what training would take and refuse. Stores nothing."""
     from loopcast.evidence.thinning import thin_folds
@@ -54,19 +37,17 @@ def check(config: Annotated[Path, typer.Argument(help="YAML of a problem.")]) ->
     )
 
 
-@commands.command()
 def migrate() -> None:
     """Bring the database to what this version expects; any command does it by itself."""
-    typer.echo(f"{_open_stores().database.place}: migrated")
+    typer.echo(f"{open_stores().database.place}: migrated")
 
 
-@commands.command()
 def versions(problem: ProblemName) -> None:
     """List the model versions of a problem, the latest first."""
-    stores = _open_stores()
+    stores = open_stores()
     found = stores.registry.versions(problem)
     if not found:
-        raise StoreError(f"{problem} has no versions; {_name_problems(stores)}")
+        raise StoreError(f"{problem} has no versions; {name_problems(stores)}")
     champion = stores.registry.champion(problem)
     for version in found:
         mark = " champion" if champion and version.version == champion.version else ""
@@ -76,13 +57,12 @@ def versions(problem: ProblemName) -> None:
         )
 
 
-@commands.command()
 def history(problem: ProblemName, limit: Annotated[int, typer.Option(help="Decisions at most.")] = 20) -> None:
     """List what was decided about a problem's models, the latest first."""
-    stores = _open_stores()
+    stores = open_stores()
     found = stores.decisions.history(problem, limit)
     if not found:
-        raise StoreError(f"{problem} has no decisions; {_name_problems(stores)}")
+        raise StoreError(f"{problem} has no decisions; {name_problems(stores)}")
     for decision in found:
         change = f"{decision.champion_before or '-'} -> {decision.champion_after or '-'}"
         typer.echo(
@@ -93,14 +73,12 @@ def history(problem: ProblemName, limit: Annotated[int, typer.Option(help="Decis
             typer.echo(f"    - {reason}")
 
 
-@commands.command()
 def quarantine(problem: ProblemName, limit: Annotated[int, typer.Option(help="Rows at most.")] = 20) -> None:
     """Show the rows that the last ingest of a problem refused, with the reason of each."""
-    found = _open_stores().quarantine.read(problem, limit=limit).fillna("-")
+    found = open_stores().quarantine.read(problem, limit=limit).fillna("-")
     typer.echo(found.to_string(index=False) if len(found) else f"{problem}: no refused rows")
 
 
-@commands.command()
 def demote(
     problem: ProblemName,
     reason: Annotated[str, typer.Option(help="Why, in one sentence; kept with the decision.")],
@@ -110,19 +88,6 @@ def demote(
     from loopcast.stores.lineage import read_actor
     from loopcast.stores.promotion import demote as take_back
 
-    stores = _open_stores()
+    stores = open_stores()
     decision = take_back(stores.registry, problem, reason, read_actor(stores.settings), to_version=to)
     typer.echo(f"{problem}: champion was version {decision.champion_before}, is now {decision.champion_after}")
-
-
-def _open_stores() -> "Stores":
-    """The stores of this machine; imported here, because `check` needs none and shall be quick."""
-    from loopcast.stores.opened import Stores
-
-    return Stores(read_settings())
-
-
-def _name_problems(stores: "Stores") -> str:
-    """What there is instead of a name that nobody knows."""
-    known = stores.decisions.problems()
-    return f"known: {', '.join(known)}" if known else "nothing was trained here yet; `make demo` does"

@@ -1,13 +1,26 @@
-"""What `loopcast alerts` prints: the alerts of a problem, and whether anybody was told."""
+"""The command about alerts: which there are, and whether anybody was told."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from loopcast.cli.opening import ProblemName, open_stores
 from loopcast.errors import StoreError
 
 if TYPE_CHECKING:
     from loopcast.stores.alerts import AlertHistory
     from loopcast.stores.opened import Stores
+
+
+def alerts(
+    problem: ProblemName,
+    limit: Annotated[int, typer.Option(help="Alerts at most.")] = 20,
+    send: Annotated[bool, typer.Option("--send", help="Try now to send what has not arrived.")] = False,
+) -> None:
+    """Show a problem's alerts, the open ones first, and whether people were told."""
+    for line in list_alerts(open_stores(), problem, limit, is_resent=send):
+        typer.echo(line)
 
 
 def list_alerts(stores: "Stores", problem: str, limit: int, *, is_resent: bool = False) -> Iterator[str]:

@@ -1,0 +1,53 @@
+"""The app as a whole: routes, layers around them, and what documents them."""
+
+from fastapi import FastAPI
+
+from app import explaining, forecasting, health, problems, stored
+from app.bodies import BodyLimits
+from app.documentation import DESCRIPTION, READING, DocumentedApp, refusals
+from app.errors import install_handlers
+from app.observation import Observation
+from app.parts import ServiceParts
+from app.rates import RateLimit
+from app.signing import LoopbackOnly, SigningIn
+from loopcast import __version__
+
+
+def create_app(parts: ServiceParts) -> FastAPI:
+    """The JSON API as an ASGI app, to be served alone or mounted at the root of another; nothing is started.
+
+    What it needs is handed in, opened and started: it makes no thread of its own and needs no lifespan events. An app
+    is made once for each `parts`, in each worker process.
+    """
+    app = DocumentedApp(
+        title="Loopcast",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,  # its page would be fetched from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={
+            "tracing": parts.tracer_provider is not None,
+            "tracer_provider": parts.tracer_provider,
+            "operation_spans": False,
+            "metrics": False,
+            "logs": False,
+            "auto_configure": False,
+        },
+    )
+    app.state.parts = parts
+    for module in (forecasting, explaining, problems, stored):  # the one that is asked most is looked at first
+        app.include_router(module.router, responses=refusals(*READING))
+    app.include_router(health.router)
+    install_handlers(app)
+    parts.metrics.read_parts(parts)
+
+    # The last one that is added comes first.
+    app.add_middleware(BodyLimits)
+    if parts.tokens is None:
+        app.add_middleware(LoopbackOnly)
+    else:
+        limit = RateLimit(parts.settings.token_requests_per_s)
+        app.add_middleware(SigningIn, tokens=parts.tokens, limit=limit, metrics=parts.metrics)
+    app.add_middleware(Observation, metrics=parts.metrics)
+    return app

@@ -1,0 +1,165 @@
+"""Bodies: how large, of which type, and that no bytes at all make the app fail."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.bodies import MAX_BODY_BYTES
+from tests.app.client import API, code_of
+
+GOOGLE = f"{API}/problems/google/forecasts"
+JSON = {"Content-Type": "application/json"}
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["GOOG", "S0"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
+    max_leaves=12,
+)
+histories = st.fixed_dictionaries(
+    {
+        "timestamp": st.lists(st.datetimes().map(str) | st.text(max_size=30), max_size=80),
+        "target": st.lists(st.floats(), max_size=80),
+    }
+)
+bodies = st.fixed_dictionaries(
+    {
+        "series": st.lists(
+            st.fixed_dictionaries({"series_id": st.text(max_size=9)}, optional={"history": histories | values})
+        )
+    },
+    optional={"horizon": values, "quantiles": values},
+)
+
+
+async def in_pieces(piece: bytes, n: int):
+    """A body whose length nobody tells."""
+    for _ in range(n):
+        yield piece
+
+
+def test_a_body_that_says_that_it_is_too_large_is_not_read(client):
+    """413 before the first byte."""
+
+    async def untouched():
+        raise AssertionError("the body was read")
+        yield b""
+
+    headers = JSON | {"Content-Length": str(MAX_BODY_BYTES + 1)}
+    answer = client.post(GOOGLE, content=untouched(), headers=headers)
+
+    assert code_of(answer) == (413, "body_too_large")
+
+
+def test_a_body_that_comes_in_pieces_is_counted(client):
+    """413 as soon as the pieces are too much together."""
+    answer = client.post(GOOGLE, content=in_pieces(b" " * 2**16, MAX_BODY_BYTES // 2**16 + 1), headers=JSON)
+
+    assert code_of(answer) == (413, "body_too_large")
+
+
+def test_a_body_of_the_greatest_size_is_read(client):
+    """To the last byte, in pieces."""
+    body = b'{"series": [{"series_id": "GOOG"}]}'
+    pieces = [body, b" " * (MAX_BODY_BYTES - len(body))]
+
+    async def send():
+        for piece in pieces:
+            yield piece
+
+    assert client.post(GOOGLE, content=send(), headers=JSON).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""]
+)
+def test_a_body_that_does_not_say_that_it_is_json_is_refused(client, content_type):
+    """A page elsewhere can send text without asking first, but not this type."""
+    headers = {} if content_type is None else {"Content-Type": content_type}
+
+    answer = client.post(GOOGLE, content=b'{"series": [{"series_id": "GOOG"}]}', headers=headers)
+
+    assert code_of(answer) == (415, "wrong_content_type")
+
+
+def test_a_charset_may_stand_behind_the_type(client):
+    """`application/json; charset=utf-8` is the same."""
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+
+    assert client.post(GOOGLE, content=b'{"series": [{"series_id": "GOOG"}]}', headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"series": [{"series_id": "GOOG"}]',
+        b'{"series": [{"series_id": "\xff"}]}',
+        b'{"series": [{"series_id": "\\ud800"}]}',
+        b'{"series": NaN}',
+        b'{"series": [{"series_id": "GOOG"}], "quantiles": [Infinity]}',
+        b'{"series": 1e999}',
+        b'{"series": [{"series_id": "GOOG"}], "horizon": ' + b"9" * 5000 + b"}",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+    ],
+    ids=["cut", "no UTF-8", "half a character", "NaN", "Infinity", "inf", "huge", "deep list", "deep object"],
+)
+def test_what_is_no_json_is_refused(client, body):
+    """400, with what the parser says."""
+    assert code_of(client.post(GOOGLE, content=body, headers=JSON)) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b'"GOOG"',
+        b'{"series": [{"series_id": "GOOG"}], "horizon": 99999999999999999999}',
+        b'{"series": [{"series_id": "GOOG"}], "horizon": 1e300}',
+        b'{"series": ' + b"[" * 900 + b"]" * 900 + b"}",
+    ],
+    ids=["empty", "null", "text", "huge horizon", "horizon beyond whole numbers", "nested"],
+)
+def test_json_that_breaks_the_shape_is_refused(client, body):
+    """422, whatever it is."""
+    assert code_of(client.post(GOOGLE, content=body, headers=JSON)) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"series": [' + b"1," * 900_000 + b"1]}",
+        b"{" + b",".join(b'"%x": 1' % i for i in range(150_000)) + b"}",
+        b'{"series": [{"series_id": "GOOG", "history": {"target": [1], "timestamp": ["2024-01-01"], "covariates": {'
+        + b",".join(b'"%x": 1' % i for i in range(150_000))
+        + b"}}}]}",
+    ],
+    ids=["items", "keys", "covariates"],
+)
+def test_a_body_of_nothing_but_mistakes_costs_no_more_than_a_good_one(client, body):
+    """A mistake each would be described for a second; one is."""
+    answer = client.post(GOOGLE, content=body, headers=JSON)
+
+    assert code_of(answer) == (422, "invalid_request")
+    assert answer.elapsed.total_seconds() < 0.5
+    assert len(answer.json()["error"]["details"]) <= 2
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=values | bodies)
+def test_no_json_makes_the_app_fail(client, body):
+    """Whatever is sent, the answer is a forecast or a refusal of the asker's mistake."""
+    answer = client.post(GOOGLE, content=json.dumps(body), headers=JSON)
+
+    assert answer.status_code == 200 or code_of(answer)[0] in {400, 422}
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.binary(max_size=200))
+def test_no_bytes_make_the_app_fail(client, body):
+    """Whatever is sent, the answer is a refusal of the asker's mistake."""
+    answer = client.post(GOOGLE, content=body, headers=JSON)
+
+    assert code_of(answer)[0] in {400, 422}

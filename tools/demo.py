@@ -1,0 +1,113 @@
+"""The demo: a champion is trained while its service already runs, then forecasts over HTTP and remembers what it said.
+
+The service is started first, because its imports then run beside those of the training; it answers as soon as the
+champion is promoted, which it finds by itself.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+
+import yaml
+
+ROOT: Final = Path(__file__).parents[1]
+BIN: Final = Path(sys.executable).parent
+POLL_S: Final = 1
+"""Seconds between the service's looks at the registry; the default of five would only make people wait."""
+PATIENCE_S: Final = 60
+"""Seconds in which a promoted champion is in service, and a forecast in the table."""
+INTERVAL: Final = ("0.1", "0.5", "0.9")
+
+
+def main() -> None:
+    """Train, serve, forecast, and show the stored forecast with all that it leads back to."""
+    config = Path(sys.argv[1])
+    _run("loopcast", "check", str(config))
+    problem = str(yaml.safe_load(config.read_text(encoding="utf-8"))["name"])
+    with _serve() as url:
+        print(f"Training a champion of {config}: one to two minutes.", flush=True)
+        _run("pyflyte", "run", "workflows/training.py", "training", "--config", str(config))
+        place = f"{url}/api/v1/problems/{problem}"
+        series_id = _wait_for(f"{place}/series")["series"][0]["series_id"]
+        body = {"series": [{"series_id": series_id}], "quantiles": [float(level) for level in INTERVAL]}
+        print(f"\nThe champion is in service at {url}. Forecasting {series_id} over HTTP:\n")
+        print(f"  curl {place}/forecasts -H 'Content-Type: application/json' \\\n    -d '{json.dumps(body)}'\n")
+        answer = _ask(f"{place}/forecasts", body)
+        _show_forecast(answer)
+        forecast_id = answer["forecasts"][0]["forecast_id"]
+        lineage = _wait_for(f"{url}/api/v1/forecasts/{forecast_id}/lineage")
+        print(f"\nIt is stored as {forecast_id}, which leads back to:\n")
+        for name in ("model_version", "candidate", "run_id", "git_commit", "weights_sha256", "snapshot_sha256"):
+            print(f"  {name:<16} {lineage[name]}")
+    print("\nThe same again: `make serve`. Every series, stored: `pyflyte run workflows/forecasting.py forecasting`.")
+
+
+@contextmanager
+def _serve() -> Iterator[str]:
+    """Address of a service that runs while the block does."""
+    home = Path(os.environ.get("LOOPCAST_HOME", ".loopcast"))
+    home.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    command = (BIN / "bentoml", "serve", "bento.service:Loopcast", "--host", "127.0.0.1", "--port", str(port))
+    environment = os.environ | {"LOOPCAST_CHAMPION_POLL_S": str(POLL_S)}
+    with (home / "service.log").open("ab") as log:
+        service = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            service.terminate()
+            service.wait()
+
+
+def _run(command: str, *arguments: str) -> None:
+    done = subprocess.run((BIN / command, *arguments), cwd=ROOT, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _ask(url: str, body: dict[str, Any] | None = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310  our own address
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def _wait_for(url: str) -> Any:
+    """What a page answers, as soon as it does."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return _ask(url)
+        except (HTTPError, URLError) as exc:
+            if time.monotonic() > until:
+                sys.exit(f"{url} does not answer: {exc}; look into service.log in the work folder")
+        time.sleep(0.1)
+
+
+def _show_forecast(answer: dict[str, Any]) -> None:
+    (forecast,) = answer["forecasts"]
+    print(f"  {forecast['series_id']} in {answer['unit']}, by version {answer['model_version']}:")
+    for row, target in enumerate(forecast["target_utc"]):
+        low, middle, high = (forecast["quantiles"][level][row] for level in INTERVAL)
+        day = datetime.fromisoformat(target)
+        print(f"  {day:%Y-%m-%d %H:%M} UTC  median {middle:,.2f}, with 80 % between {low:,.2f} and {high:,.2f}")
+
+
+if __name__ == "__main__":
+    main()
