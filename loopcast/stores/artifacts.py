@@ -35,10 +35,11 @@ ARROW_TYPES = {
 """The columns of `contracts.Panel` in the order of a snapshot; covariates, all float64, follow by name."""
 INSERT = """
     INSERT INTO loopcast.snapshots (sha256, problem, url, n_rows, n_series, first_utc, last_utc)
-    VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+    VALUES (%s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (sha256, problem) DO UPDATE SET last_recorded_at_utc = now()
 """
 SELECT_NEWEST = """
-    SELECT DISTINCT ON (problem) problem, sha256 FROM loopcast.snapshots ORDER BY problem, created_at_utc DESC
+    SELECT DISTINCT ON (problem) problem, sha256 FROM loopcast.snapshots ORDER BY problem, last_recorded_at_utc DESC
 """
 
 

@@ -16,6 +16,7 @@ from loopcast.stores.champion_cache import FORECASTER, ChampionCache, Facts
 from loopcast.stores.model_versions import describe_version
 
 if TYPE_CHECKING:
+    from loopcast.stores.model_version import ModelVersion
     from loopcast.stores.opened import Stores
 
 TIMEOUT_S: Final = 300.0
@@ -32,20 +33,25 @@ def fetch_version(stores: "Stores", cache: ChampionCache, problem: str, number: 
     Raises:
         StoreError: The registry does not answer or does not know the version, or its files cannot be had.
     """
+    version = stores.registry.version(problem, number)
+    cache.put(problem, number, lambda folder: write_version(stores, version, folder))
+
+
+def write_version(stores: "Stores", version: "ModelVersion", folder: Path) -> Facts:
+    """Write a version's files into the folder `forecaster` below `folder`, and return what is known of it.
+
+    Raises:
+        StoreError: They cannot be had.
+    """
     registry, versions = stores.registry, stores.model_versions
-    version = registry.version(problem, number)
+    registry.download(version, folder / "download").rename(folder / FORECASTER)
+    record = versions.get(version.problem, version.version)
+    if record is None:  # it was registered before there was this table
+        from loopcast.model.folder import read_forecaster
 
-    def write(folder: Path) -> Facts:
-        registry.download(version, folder / "download").rename(folder / FORECASTER)
-        record = versions.get(problem, number)
-        if record is None:  # it was registered before there was this table
-            from loopcast.model.folder import read_forecaster
-
-            record = describe_version(version, read_forecaster(folder / FORECASTER).problem)
-            versions.record(record)
-        return Facts(record=record, metrics=registry.read_figures(version))
-
-    cache.put(problem, number, write)
+        record = describe_version(version, read_forecaster(folder / FORECASTER).problem)
+        versions.record(record)
+    return Facts(record=record, metrics=registry.read_figures(version))
 
 
 def fetch_elsewhere(settings: Settings, cache: ChampionCache, problem: str, number: int) -> None:

@@ -3,13 +3,13 @@
 How a decision comes to show in the registry stands in `settlement`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
 from loopcast.errors import StoreError
-from loopcast.evidence.gate import Verdict
-from loopcast.stores.decisions import Decision, DecisionKind, DecisionStore
+from loopcast.evidence.gate import Rule, Verdict
+from loopcast.stores.decisions import Decision, DecisionKind, Decisions, DecisionStore
 from loopcast.stores.model_version import ModelVersion
 from loopcast.stores.registry import Registry
 from loopcast.stores.settlement import Settlement
@@ -23,7 +23,8 @@ ROLLBACK_RULE: Final = "rollback"
 def promote(registry: Registry, problem: str, version: int, judge: Judge, actor: str) -> Decision:
     """Let the version into service if the judge finds for it, and return what was decided.
 
-    A version that is in service already is not judged again: the decision that put it there is returned.
+    A version that is in service already is not judged again: the decision that put it there is returned. One whose
+    weights were taken out of service is turned down, whatever it showed before; `demote` to it puts it back.
 
     Args:
         registry: Shows the outcome by its aliases.
@@ -39,7 +40,9 @@ def promote(registry: Registry, problem: str, version: int, judge: Judge, actor:
     with _settled(registry, problem) as (settlement, champion):
         if champion is not None and champion.version == version:
             return _find_entry(settlement.decisions, champion)
-        return settlement.carry_out(_decide(challenger, champion, judge(champion), actor))
+        taken_back = _find_taken_back(settlement, challenger)
+        verdict = judge(champion) if taken_back is None else _refuse(taken_back)
+        return settlement.carry_out(_decide(challenger, champion, verdict, actor))
 
 
 def reject(registry: Registry, problem: str, version: int, verdict: Verdict, actor: str) -> Decision:
@@ -64,6 +67,7 @@ def demote(
     *,
     to_version: int | None = None,
     from_version: int | None = None,
+    figures: Mapping[str, float] | None = None,
 ) -> Decision:
     """Take the champion out of service, put another version in its place, and return the decision.
 
@@ -74,6 +78,7 @@ def demote(
         actor: User or execution that asks.
         to_version: Any version; default: the one that the champion replaced when it was promoted.
         from_version: The champion that is meant, so that asking twice does not take two steps back.
+        figures: The evidence, by name and unit.
 
     Raises:
         StoreError: There is no champion, another than is meant, or none before it.
@@ -95,7 +100,7 @@ def demote(
             champion_after=str(registry.version(problem, to_version).version),
             rule=ROLLBACK_RULE,
             reasons=(reason,),
-            figures={},
+            figures=dict(figures or {}),
             actor=actor,
         )
         return settlement.carry_out(decision)
@@ -105,6 +110,14 @@ def reconcile(registry: Registry, problem: str) -> ModelVersion | None:
     """Carry out what a killed process had decided, and return the champion."""
     with _settled(registry, problem) as (_, champion):
         return champion
+
+
+def find_predecessor(decisions: Decisions, problem: str, version: int) -> int | None:
+    """The version that another replaced when it was promoted, None for none; so each step back goes further back."""
+    for each in decisions.history(problem, limit=None):
+        if each.kind is DecisionKind.PROMOTION and each.champion_after == str(version):
+            return None if each.champion_before is None else int(each.champion_before)
+    return None
 
 
 @contextmanager
@@ -148,12 +161,38 @@ def _find_demotion(decisions: DecisionStore, champion: ModelVersion, from_versio
 
 
 def _find_predecessor(decisions: DecisionStore, champion: ModelVersion) -> int:
-    """The version that the champion replaced when it was promoted; so each step back goes further back."""
-    for each in decisions.history(champion.problem, limit=None):
-        if each.kind is DecisionKind.PROMOTION and each.champion_after == str(champion.version):
-            if each.champion_before is None:
-                break
-            return int(each.champion_before)
-    raise StoreError(
-        f"{champion.problem} version {champion.version} replaced no other version; name the one to go back to"
+    found = find_predecessor(decisions, champion.problem, champion.version)
+    if found is None:
+        raise StoreError(
+            f"{champion.problem} version {champion.version} replaced no other version; name the one to go back to"
+        )
+    return found
+
+
+def _find_taken_back(settlement: Settlement, challenger: ModelVersion) -> Decision | None:
+    """The decision that took these weights out of service, under this number or another, unless they came back."""
+
+    def is_same(number: str | None, decision: Decision) -> bool:
+        found = None if number is None else settlement.registry.find_version(challenger.problem, int(number))
+        # A number is given again after its version was deleted: the decision must be about the one of today.
+        return (
+            found is not None
+            and found.weights_sha256 == challenger.weights_sha256
+            and found.created_at_utc <= decision.decided_at_utc
+        )
+
+    for each in settlement.decisions.history(challenger.problem, limit=None):
+        if each.kind is DecisionKind.DEMOTION:
+            if is_same(each.champion_after, each):
+                return None
+            if is_same(each.model_version, each):
+                return each
+    return None
+
+
+def _refuse(taken_back: Decision) -> Verdict:
+    reason = (
+        f"its weights are those of version {taken_back.model_version}, which was taken out of service on "
+        f"{taken_back.decided_at_utc:%Y-%m-%d}: {'; '.join(taken_back.reasons)}"
     )
+    return Verdict(is_promoted=False, rule=Rule.TAKEN_BACK, reasons=(reason,), figures={})

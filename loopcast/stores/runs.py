@@ -130,6 +130,10 @@ class TrainingRun:
             frame.to_parquet(path, index=False)
             self.client.log_artifact(self.run_id, str(path), str(Path(frame_path(name)).parent))
 
+    def log_text(self, name: str, text: str) -> None:
+        """Keep a text for `Registry.read_text`, in the place of one of this name."""
+        self.client.log_text(self.run_id, text, text_path(name))
+
     def _log(self, points: Iterator[tuple[str, float, int]]) -> None:
         from mlflow.entities import Metric
 
@@ -144,6 +148,11 @@ class TrainingRun:
 def frame_path(name: str) -> str:
     """Where a table lies among a run's artifacts."""
     return f"frames/{name}.parquet"
+
+
+def text_path(name: str) -> str:
+    """Where a text lies among a run's artifacts."""
+    return f"texts/{name}.json"
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

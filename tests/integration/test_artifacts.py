@@ -12,7 +12,7 @@ import pytest
 
 from loopcast.contracts import Panel
 from loopcast.errors import StoreError
-from loopcast.stores.artifacts import ArtifactStore, encode_panel, record_snapshot
+from loopcast.stores.artifacts import ArtifactStore, encode_panel, newest_snapshots, record_snapshot
 
 PANEL = pd.DataFrame(
     {
@@ -190,3 +190,12 @@ def test_a_snapshot_is_remembered_once_for_each_problem(database, store):
     first, last = PANEL["timestamp_utc"].iloc[[0, 1]]
     assert len(rows) == 2
     assert rows[0][2:] == (3, 2, first, last)
+
+
+def test_the_newest_snapshot_is_the_one_recorded_last(database, name):
+    """Data that return to what they once were are the newest again."""
+    first, second = "a" * 64, "b" * 64
+    for sha256 in (first, second, first):
+        record_snapshot(database, name, sha256, "", PANEL)
+
+    assert newest_snapshots(database)[name] == first

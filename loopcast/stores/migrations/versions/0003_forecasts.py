@@ -13,6 +13,8 @@ def upgrade() -> None:
     and not by the time of writing, because that is part of what a forecast is: the same one, written twice, is found.
     """
     op.execute("""
+        ALTER TABLE loopcast.snapshots ADD COLUMN last_recorded_at_utc timestamptz NOT NULL DEFAULT now();
+
         CREATE TABLE loopcast.model_versions (
             problem text,
             version integer,
