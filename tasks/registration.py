@@ -29,6 +29,9 @@ def register_challenger(
     explanation: DataFrame[Explanation],
 ) -> int:
     """Register the offered candidate with its evidence, and return its version; a retry finds the same one."""
+    from loopcast.model.folder import load_forecaster
+    from loopcast.stores.profiles import name_profile, profile_model
+
     stores = open_stores()
     run = stores.registry.resume_run(run_id)
     run.log_scores({each.name: each.score for each in evidence.candidates})
@@ -36,6 +39,9 @@ def register_challenger(
     run.log_frame("explanation", explanation)
     panel = stores.artifacts.get_snapshot(snapshot.sha256)
     folder = Path(models.download()) / evidence.offered
+    forecaster, _ = load_forecaster(folder)
+    profile = profile_model(forecaster, panel, problem, problem.monitoring)
+    run.log_text(name_profile(problem.monitoring), profile.model_dump_json())
     return stores.registry.register(run, folder, panel, snapshot.last_utc).version
 
 

@@ -9,7 +9,8 @@ import typer
 
 from loopcast.cli.alerts import alerts
 from loopcast.cli.forecasts import forecasts, forget, lineage
-from loopcast.cli.models import check, demote, history, migrate, quarantine, versions
+from loopcast.cli.history import history
+from loopcast.cli.models import check, demote, migrate, quarantine, versions
 from loopcast.cli.tokens import tokens
 from loopcast.errors import LoopcastError
 

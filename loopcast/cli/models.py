@@ -1,4 +1,4 @@
-"""Commands about data and models: is a problem ready to train, which versions are there, and who decided what."""
+"""Commands about data and models: is a problem ready to train, which versions are there, and what was refused."""
 
 from pathlib import Path
 from typing import Annotated
@@ -55,22 +55,6 @@ def versions(problem: ProblemName) -> None:
             f"{version.version:>4}  {version.candidate:<22} trained until {version.trained_until_utc:%Y-%m-%d}  "
             f"weights {version.weights_sha256[:12]}  data {version.snapshot_sha256[:12]}{mark}"
         )
-
-
-def history(problem: ProblemName, limit: Annotated[int, typer.Option(help="Decisions at most.")] = 20) -> None:
-    """List what was decided about a problem's models, the latest first."""
-    stores = open_stores()
-    found = stores.decisions.history(problem, limit)
-    if not found:
-        raise StoreError(f"{problem} has no decisions; {name_problems(stores)}")
-    for decision in found:
-        change = f"{decision.champion_before or '-'} -> {decision.champion_after or '-'}"
-        typer.echo(
-            f"{decision.decided_at_utc:%Y-%m-%d %H:%M} UTC  {decision.kind:<10} version {decision.model_version:<4} "
-            f"champion {change:<10} by {decision.actor}, rule {decision.rule}"
-        )
-        for reason in decision.reasons:
-            typer.echo(f"    - {reason}")
 
 
 def quarantine(problem: ProblemName, limit: Annotated[int, typer.Option(help="Rows at most.")] = 20) -> None:

@@ -5,7 +5,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
-from scipy.special import stdtr
 
 from loopcast.evidence.dependence import average_by_date, choose_lag, long_run_variance
 from loopcast.evidence.record import RECORD
@@ -54,6 +53,8 @@ def compare(loss: Floats, reference: Floats, dates: npt.NDArray[Any], horizon: i
     >>> round(result.gain_ratio, 2), result.p_value < 0.001
     (0.09, True)
     """
+    from scipy.special import stdtr  # a fifth of a second, for which a service that starts has no use
+
     if not len(loss) == len(reference) == len(dates):
         raise ValueError(f"found {len(loss)} losses, {len(reference)} references, {len(dates)} dates; needs pairs")
     if n_bad := int((~np.isfinite(loss) | ~np.isfinite(reference)).sum()):

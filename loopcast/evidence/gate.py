@@ -32,6 +32,8 @@ class Rule(StrEnum):
     """Is its loss lower than the champion's by more than chance?"""
     NOT_WORSE_THAN_STALE_CHAMPION = "not_worse_than_stale_champion"
     """Is its loss surely within the margin of a champion whose data are old or whose coverage is off?"""
+    TAKEN_BACK = "taken_back"
+    """None: the same weights were taken out of service, and only a person puts them back."""
 
 
 class Verdict(BaseModel):

@@ -19,7 +19,9 @@ class Severity(StrEnum):
 class Finding(StrEnum):
     """What was found; together with the series it names one condition, which is told once until it has passed."""
 
+    NO_CHAMPION = "no_champion"
     NO_DATA = "no_data"
+    DATA_REFUSED = "data_refused"
     NO_FORECASTS = "no_forecasts"
     NO_LABELS = "no_labels"
     MISSING_STEPS = "missing_steps"

@@ -7,7 +7,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from loopcast.health.watched import Track
 from loopcast.sections.monitoring import Monitoring
 from loopcast.typing import Ints, Times
 
-JUDGED: tuple[str, ...] = (
+JUDGED: Final = (
     "n_judged", "loss", "baseline_loss", "loss_in_reaches", "baseline_loss_in_reaches", "n_covered_80", "n_covered_95",
     "absolute_error", "expected_loss",
 )  # fmt: skip
@@ -94,9 +94,7 @@ def judge_day(material: DayMaterial, limits: Monitoring) -> DayJudgement:
     tracks = {name: _cut_track(track, as_of) for name, track in material.tracks.items()}
     quality = assess_quality(material.panel, material.intake, material.profile, problem, limits, as_of=as_of)
     drift = measure_drift(tracks, material.profile, limits)
-    performance = measure_performance(
-        cast(DataFrame[StepSums], in_window), material.profile.mean_changes(), as_of=as_of, horizon=problem.horizon
-    )
+    performance = measure_performance(in_window, material.profile.mean_changes(), as_of=as_of, horizon=problem.horizon)
     complete = take_complete_days(known, as_of, end_utc, problem, limits)
     skill = watch_skill(material.skill, average_days(complete), limits)
     shadow = None if material.shadow is None else _judge_shadow(material.shadow, end_utc, problem, limits)
@@ -143,15 +141,16 @@ def take_complete_days(
     Args:
         end_utc: As `end_of_days` gives it.
     """
-    rows = sums[(sums["horizon"] == 1) & (sums["day_utc"] < end_utc)]
+    rows: DataFrame[StepSums] = sums[(sums["horizon"] == 1) & (sums["day_utc"] < end_utc)]
     counts = rows.groupby("day_utc")[["n_steps", "n_judged"]].sum()
-    days = counts.index.tz_localize(None).to_numpy(dtype="datetime64[us]")
+    days = pd.DatetimeIndex(counts.index).tz_localize(None).to_numpy(dtype="datetime64[us]")
     age = _count_steps(days, np.datetime64(pd.Timestamp(as_of).tz_convert(None), "us"), problem)
     is_awaited = (counts["n_judged"] < counts["n_steps"]).to_numpy() & (age <= limits.late_steps)
     if not is_awaited.any():
-        return cast(DataFrame[StepSums], rows)
+        return rows
     first = counts.index[int(np.argmax(is_awaited))]
-    return cast(DataFrame[StepSums], rows[rows["day_utc"] < first])
+    complete: DataFrame[StepSums] = rows[rows["day_utc"] < first]
+    return complete
 
 
 def _count_steps(times: Times, now: np.datetime64, problem: Problem) -> Ints:
@@ -173,9 +172,7 @@ def _cut_track(track: Track, as_of: datetime) -> Track:
 
 
 def _judge_shadow(sums: ShadowSums, end_utc: pd.Timestamp, problem: Problem, limits: Monitoring) -> Shadow:
-    champion, predecessor = (
-        cast(DataFrame[StepSums], each[each["day_utc"] < end_utc]) for each in (sums.champion, sums.predecessor)
-    )
+    champion, predecessor = (each[each["day_utc"] < end_utc] for each in (sums.champion, sums.predecessor))
     start = start_skill(np.asarray(problem.quantiles))
     return judge_shadow(champion, predecessor, start, limits, horizon=problem.horizon)
 

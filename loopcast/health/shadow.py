@@ -64,5 +64,6 @@ def judge_shadow(
     days = losses[losses["horizon"] == 1].groupby("day_utc")[["loss", "baseline_loss"]].mean()
     watch = watch_skill(state, days, limits)
     is_sure = found.n_dates >= limits.rollback_days and found.p_value < limits.rollback_alpha
-    is_clear = is_sure and found.gain_ratio > limits.rollback_margin
-    return Shadow(vs_champion=found, watch=watch, is_worse=is_clear or bool(watch.triggers))
+    # A predecessor that errs to one side wins some weeks by luck: a gross failure must show over all common days too.
+    is_clear = (is_sure or bool(watch.triggers)) and found.gain_ratio > limits.rollback_margin
+    return Shadow(vs_champion=found, watch=watch, is_worse=is_clear)

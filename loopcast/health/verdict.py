@@ -99,8 +99,8 @@ def _tell_loss(skill: SkillWatch, performance: Performance) -> Condition:
             finding=Finding.SKILL_LOST,
             figures={"skill_ratio": skill_ratio, "cooldown_days": left},
             sentence=(
-                f"Skill was lost on {skill.state.triggered_on:%Y-%m-%d}, and the champion is the same; it is asked again "
-                f"in {left} judged days; skill over the window is {format_percent(skill_ratio)}"
+                f"Skill was lost on {skill.state.triggered_on:%Y-%m-%d}, and the champion is the same; it is asked "
+                f"again in {left} judged days; skill over the window is {format_percent(skill_ratio)}"
             ),
         )
     day = skill.triggers[-1]

@@ -13,7 +13,7 @@ HEAVY = {"torch", "mlflow", "evidently", "bentoml"}
 """Packages that take seconds to import; tasks import them inside the function."""
 
 
-@pytest.mark.parametrize("name", ["training", "forecasting"])
+@pytest.mark.parametrize("name", ["training", "forecasting", "monitoring"])
 def test_help_of_a_workflow_imports_no_heavy_package(name):
     """`pyflyte run workflows/training.py --help` answers without torch, mlflow, evidently and bentoml."""
     answer = subprocess.run(

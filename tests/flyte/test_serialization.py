@@ -92,11 +92,17 @@ def describe_node(node: dict[str, Any]) -> str:
     """What a node runs and where its inputs come from, or between what it chooses and by which condition."""
     if "branchNode" in node:
         choice = node["branchNode"]["ifElse"]
-        condition = choice["case"]["condition"]["comparison"]
-        (value,) = condition["rightValue"]["primitive"].values()
-        test = f"{condition['leftValue']['var']} {condition.get('operator', 'EQ')} {value}"
-        return f"if {test}: {describe_node(choice['case']['thenNode'])}; else: {describe_node(choice['elseNode'])}"
+        cases = [describe_case(case) for case in (choice["case"], *choice.get("other", []))]
+        return f"{'; else '.join(cases)}; else: {describe_node(choice['elseNode'])}"
     return f"{find_name(node)}({', '.join(describe_input(each) for each in node.get('inputs', []))})"
+
+
+def describe_case(case: dict[str, Any]) -> str:
+    """One condition of a choice, and what is run where it holds."""
+    condition = case["condition"]["comparison"]
+    (value,) = condition["rightValue"]["primitive"].values()
+    test = f"{condition['leftValue']['var']} {condition.get('operator', 'EQ')} {value}"
+    return f"if {test}: {describe_node(case['thenNode'])}"
 
 
 def find_name(node: dict[str, Any]) -> str:

@@ -44,9 +44,11 @@ def test_a_server_of_ones_own_is_used_and_migrated(empty_url, scheme):
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'loopcast' ORDER BY 1"
         ).fetchall()
     assert [name for (name,) in tables] == [
-        "actual_corrections", "actuals", "alembic_version", "decisions", "forecast_lineage", "forecast_steps",
-        "forecasts",
-        "model_versions", "quarantine", "snapshots", "tokens",
+        "actions", "actual_corrections", "actuals", "alembic_version", "alert_deliveries", "alerts", "decisions",
+        "forecast_hours", "forecast_lineage", "forecast_steps",
+        "forecasts", "forecasts_before_1970", "forecasts_from_2100",
+        "model_versions", "quarantine", "rollup_days_due", "rollup_edges", "rollup_marks", "rollups", "skill_days",
+        "snapshots", "step_sums", "step_tracks", "tokens",
     ]  # fmt: skip
 
 

@@ -1,0 +1,75 @@
+"""The profile of each model version: what it was trained on, as monitoring holds it against the live data.
+
+It is made at the training and kept beside the model; for a version of before, when it is first asked for.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+from pandera.typing import DataFrame
+
+from loopcast.config import Problem
+from loopcast.contracts import Panel
+from loopcast.features import Design, build_design
+from loopcast.health.profile import Profile, build_profile, replay_steps
+from loopcast.model.served import open_served_model
+from loopcast.sections.monitoring import Monitoring
+from loopcast.stores.artifacts import ArtifactStore
+from loopcast.typing import Floats, Ints
+
+if TYPE_CHECKING:
+    from loopcast.stores.model_version import ModelVersion
+    from loopcast.stores.registry import Registry
+
+PROFILE: Final = "profile"
+"""Name of the text among the artifacts of a training's run."""
+
+
+class Forecasting(Protocol):
+    """What a profile needs of a model."""
+
+    def quantiles(self, design: Design, rows: Ints) -> Floats:
+        """As `Forecaster.quantiles`."""
+
+
+def profile_model(model: Forecasting, panel: DataFrame[Panel], problem: Problem, limits: Monitoring) -> Profile:
+    """The profile of a model in its own training data, of the series that it forecasts.
+
+    Args:
+        problem: As the model was trained on it.
+        limits: The window, for which thresholds are calibrated.
+    """
+    design = build_design(panel, problem)
+    is_wanted = np.array([problem.is_forecast(name) for name in design.series_ids])
+    rows = np.flatnonzero(design.is_origin & is_wanted[design.series])
+    steps = replay_steps(design, rows, model.quantiles(design, rows), problem)
+    return build_profile(panel, steps, problem, limits)
+
+
+def read_profile(
+    registry: "Registry", artifacts: ArtifactStore, version: "ModelVersion", limits: Monitoring
+) -> Profile:
+    """The profile of a version, for the window of the limits; where there is none, or of another window, it is made.
+
+    Raises:
+        StoreError: It has to be made, and the version's files or snapshot cannot be had.
+    """
+    stored = registry.read_text(version, name_profile(limits))
+    if stored is not None:
+        return Profile.model_validate_json(stored)
+    with TemporaryDirectory(prefix="loopcast-profile-") as folder:
+        model = open_served_model(registry.fetch(version, Path(folder)))
+        profile = profile_model(model, artifacts.get_snapshot(version.snapshot_sha256), model.problem, limits)
+    registry.keep_text(version, name_profile(limits), profile.model_dump_json())
+    return profile
+
+
+def name_profile(limits: Monitoring) -> str:
+    """What the profile for a window is called.
+
+    >>> name_profile(Monitoring(window_steps=60))
+    'profile-60'
+    """
+    return f"{PROFILE}-{limits.window_steps}"

@@ -1,0 +1,73 @@
+"""What people are told of a day's monitoring: its conditions as alerts, and a summary in a few lines."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from loopcast.evidence.formats import format_percent
+from loopcast.health.condition import Finding
+from loopcast.health.condition import Severity as Weight
+from loopcast.stores.conditions import Condition, Severity
+from loopcast.stores.monitoring import JudgedDay
+
+if TYPE_CHECKING:
+    from loopcast.stores.opened import Stores
+
+SCOPE: Final = "monitoring"
+"""Of its alerts."""
+CRITICAL: Final = frozenset({
+    Finding.NO_CHAMPION, Finding.NO_DATA, Finding.DATA_REFUSED, Finding.NO_FORECASTS, Finding.NO_LABELS,
+    Finding.SKILL_LOST, Finding.WORSE_THAN_PREDECESSOR,
+})  # fmt: skip
+"""Findings with which forecasts are missing, or should not be acted on."""
+ACTIONS: Final = {
+    Finding.SKILL_LOST: "Loopcast trains a challenger, which the gate judges as any other",
+    Finding.WORSE_THAN_PREDECESSOR: "Loopcast puts the version before it back into service",
+}
+"""What is done about a finding."""
+
+
+def tell_day(stores: "Stores", judged: JudgedDay, link: str) -> int:
+    """Tell people what is new and what is over, once, and return how many conditions are open.
+
+    Args:
+        link: The report or the execution; empty for none.
+    """
+    conditions = list(list_alerts(judged, link))
+    stores.alerts.update(judged.problem, SCOPE, conditions, judged.as_of)
+    return len(conditions)
+
+
+def list_alerts(judged: JudgedDay, link: str) -> Iterator[Condition]:
+    """The conditions that somebody must be told of; what only stands in the report is left out."""
+    verdict = None if judged.judgement is None else judged.judgement.verdict
+    is_acted_on = verdict is not None and (verdict.needs_retraining or verdict.needs_rollback)
+    for each in judged.conditions:
+        if each.severity is Weight.ALERT:
+            yield Condition(
+                kind=each.finding.value,
+                subject=each.series_id or "",
+                severity=Severity.CRITICAL if each.finding in CRITICAL else Severity.WARNING,
+                sentence=each.sentence,
+                figures=each.figures,
+                action=ACTIONS.get(each.finding, "") if is_acted_on else "",
+                link=link,
+            )
+
+
+def summarize_day(judged: JudgedDay, report: str, action: str) -> str:
+    """The day in a few lines for a terminal.
+
+    Args:
+        report: Where it lies, empty for nowhere.
+        action: What was done, empty for nothing.
+    """
+    lines = [f"{judged.problem} as of {judged.as_of:%Y-%m-%d %H:%M} UTC"]
+    if judged.judgement is not None:
+        found = judged.judgement.performance
+        lines[0] += f", version {judged.model_version} in service"
+        skill = format_percent(found.overall.skill_ratio) if found.overall.n_judged else "not known yet"
+        lines.append(f"{found.n_steps:,} steps in the window, {found.overall.n_judged:,} came true; skill {skill}")
+    lines += [f"- {each.sentence}" for each in judged.conditions] or ["- nothing to report"]
+    lines += [f"Done: {action or 'nothing'}"]
+    lines += [f"Report: {report}"] if report else []
+    return "\n".join(lines)
