@@ -45,7 +45,7 @@ class Performance(BaseModel):
 
     n_steps: int
     n_due: int
-    """Steps whose day has passed."""
+    """Steps whose day has passed, but for days that their series did not have."""
     label_ratio: float
     """Share of all steps that has come true; NaN where there is none."""
     late_ratio: float
@@ -99,8 +99,17 @@ def measure_performance(
 
 
 def _count_due(sums: pd.DataFrame, as_of: datetime) -> tuple[float, float]:
-    """Steps whose day has ended, and those of them that are judged."""
+    """Steps whose day has ended, and those of them that are judged.
+
+    A day of a series without any actual, behind one that has some, is passed over: the series did not have it, as no
+    exchange has its holidays, and nothing will come.
+    """
     due = sums[sums["day_utc"] + pd.Timedelta(days=1) <= pd.Timestamp(as_of)]
+    judged = due[due["n_judged"] > 0]
+    last = due["series_id"].map(judged.groupby("series_id")["day_utc"].max())
+    had = pd.MultiIndex.from_frame(judged[["series_id", "day_utc"]])
+    is_passed_over = (due["day_utc"] < last) & ~pd.MultiIndex.from_frame(due[["series_id", "day_utc"]]).isin(had)
+    due = due[~is_passed_over]
     return float(due["n_steps"].sum()), float(due["n_judged"].sum())
 
 

@@ -75,6 +75,15 @@ def test_labels_that_have_not_come_are_counted_and_not_guessed():
     assert found.late_ratio == pytest.approx(1 / 3)
 
 
+def test_a_day_that_a_series_did_not_have_is_not_late():
+    """A holiday between two days with actuals is passed over; two days at the end are awaited."""
+    is_judged = np.array([1, 1, 0, 1, 1, 1, 1, 1, 0, 0], dtype=float)
+    found = measure(make_sums(10, n_judged=is_judged), as_of=datetime(2020, 2, 1, tzinfo=UTC))
+
+    assert (found.n_steps, found.n_due) == (10, 9)
+    assert found.late_ratio == pytest.approx(2 / 9)
+
+
 def test_the_loss_of_open_steps_is_estimated_from_the_volatility():
     """Twice the volatility at the origins, twice the loss to come; a champion that does better than promised, less."""
     changes = np.random.default_rng(3).standard_normal(3000)
