@@ -12,7 +12,7 @@ from typing import Final
 
 FOLDER: Final = Path(__file__).parent / "results"
 CPU_FILE: Final = Path("/proc/cpuinfo")
-PACKAGES: Final = ("torch", "numpy", "pandas", "arch", "flytekit", "mlflow")
+PACKAGES: Final = ("torch", "onnxruntime", "numpy", "pandas", "arch", "flytekit", "mlflow", "bentoml", "fastapi")
 """Packages whose versions move the figures."""
 
 

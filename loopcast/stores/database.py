@@ -64,9 +64,18 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[psycopg.Connection[TupleRow]]:
-        """A connection in one transaction: committed at the end, undone if an exception leaves the block."""
-        with self.open_connection() as connection:
-            yield connection
+        """A connection in one transaction: committed at the end, undone if an exception leaves the block.
+
+        Raises:
+            StoreError: The server cannot be reached, or went away meanwhile.
+        """
+        try:
+            with self.open_connection() as connection:
+                yield connection
+        except psycopg.OperationalError as exc:
+            raise StoreError(
+                f"the database at {self.place} did not finish: {_one_line(exc)}; nothing was changed, ask again"
+            ) from exc
 
     @contextmanager
     def locked(self, key: str) -> Iterator[psycopg.Connection[TupleRow]]:
