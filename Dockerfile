@@ -22,8 +22,11 @@ COPY tasks tasks
 COPY workflows workflows
 COPY launchplans launchplans
 COPY configs configs
+COPY app app
+COPY bento bento
+COPY docs/packaging.md docs/
 RUN pip install --no-deps --no-build-isolation --editable . \
-    && python -m compileall -q loopcast tasks workflows launchplans
+    && python -m compileall -q loopcast tasks workflows launchplans app bento
 
 FROM docker.io/library/python:${PYTHON_TAG} AS runtime
 ARG GIT_COMMIT=unknown

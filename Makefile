@@ -6,12 +6,20 @@ SHELL := /bin/sh
 .NOTPARALLEL:
 
 CONFIG ?= configs/google.yaml
+PROBLEM ?= google
 # Two workers; a file's tests stay together on one, so that what they share is started once.
 PYTEST_ARGS ?= -n 2 --dist loadfile
+PORT ?= 3000
+# A replay: the days, both included, and what goes wrong in them.
+START ?= 2007-01-01
+END ?= 2012-12-31
+FAULTS ?= configs/replays/every_fault.yaml
 VERSION ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unversioned)
 IMAGE ?= ghcr.io/loopcast/loopcast:$(VERSION)
 PROJECT ?= loopcast
 DOMAIN ?= development
+EVIDENTLY_PORT ?= 8001
+MLFLOW_PORT ?= 5001
 
 # The versions that the lock supports; flytekit 1.16 refuses 3.13.
 IS_SUPPORTED = import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
@@ -23,17 +31,26 @@ READY := .venv/.ready
 UNFINISHED := .venv/.unfinished
 BENCHES := $(patsubst benchmarks/bench_%.py,bench-%,$(wildcard benchmarks/bench_*.py))
 
-.PHONY: help setup demo test check bench register-dry-run lock format clean clean-data
+.PHONY: help setup demo serve ui replay history bento test check bench register-dry-run lock format clean clean-data
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub("%", "NAME", $$1); printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY)  ## create or update .venv from requirements.lock
 
-demo: $(READY)  ## train, prove and promote a champion (CONFIG=configs/google.yaml)
-	@PYTHONWARNINGS=ignore .venv/bin/loopcast check "$(CONFIG)"
-	@echo "Training a champion of $(CONFIG): one to two minutes."
-	@.venv/bin/pyflyte run workflows/training.py training --config "$(CONFIG)"
+demo: $(READY)  ## train a champion, serve it, forecast over HTTP (CONFIG=configs/google.yaml)
+	@PYTHONWARNINGS=ignore $(PY) -m tools.demo "$(CONFIG)"
+
+history: $(READY)  ## list decisions, what called for them, and cool-downs (PROBLEM=google)
+	@.venv/bin/loopcast history "$(PROBLEM)"
+
+replay: $(READY)  ## walk through years of history, with faults (CONFIG, START, END, FAULTS)
+	@PYTHONWARNINGS=ignore .venv/bin/pyflyte run workflows/replay.py replay --config "$(CONFIG)" \
+		--start "$(START)" --end "$(END)" --faults "$(FAULTS)"
+
+bento: $(READY)  ## package the champion as one archive that serves it anywhere (PROBLEM=google)
+	@echo "Packaging the champion of $(PROBLEM) and serving it in a clean environment: one to three minutes."
+	@.venv/bin/pyflyte run workflows/packaging.py packaging --problem "$(PROBLEM)"
 
 test: $(READY)  ## run all tests and doctests (PYTEST_ARGS="-n 2 --dist loadfile")
 	@echo "Testing: unit, Flyte, integration, model, end to end and doctests."

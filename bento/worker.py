@@ -1,7 +1,7 @@
 """What a worker opens when it starts, in which order, and closes when it stops."""
 
 import os
-from collections.abc import Set
+from collections.abc import Callable, Set
 from contextlib import ExitStack
 
 from starlette.types import ASGIApp
@@ -12,23 +12,24 @@ from app.tokens import ActiveTokens
 from app.tracing import open_tracing
 from bento.binding import check_tokens, needs_tokens
 from loopcast.settings import Settings
-from loopcast.stores.champion_cache import ChampionCache
+from loopcast.stores.champions import Champions
 from loopcast.stores.database import Database, locate_database
-from loopcast.stores.following import ChampionFollower
 from loopcast.stores.forecasts import ForecastStore
 from loopcast.stores.journal import open_journal
 from loopcast.stores.model_versions import ModelVersionStore
-from loopcast.stores.opened import Stores
 from loopcast.stores.shipper import JournalShipper
 from loopcast.stores.tokens import TokenStore
 
+OpenChampions = Callable[[Settings, ExitStack], Champions]
 
-def open_app(settings: Settings, hosts: Set[str], stack: ExitStack) -> ASGIApp:
+
+def open_app(settings: Settings, hosts: Set[str], open_champions: OpenChampions, stack: ExitStack) -> ASGIApp:
     """The app, with everything that it answers with; a server that is away is asked again while the app answers.
 
     Args:
         settings: Of this machine.
         hosts: Addresses on which this process listens.
+        open_champions: Opens what answers, and puts on the stack what closes it.
         stack: At its end the threads stop, and the database is given what waits for it.
 
     Raises:
@@ -42,10 +43,7 @@ def open_app(settings: Settings, hosts: Set[str], stack: ExitStack) -> ASGIApp:
     shipper = JournalShipper(journal, database)
     shipper.start()
     stack.callback(shipper.stop)
-    cache = ChampionCache(settings.home_path / "champions")
-    champions = ChampionFollower(Stores(settings), cache, settings.champion_poll_s)
-    champions.start()
-    stack.callback(champions.stop)
+    champions = open_champions(settings, stack)
     tracer_provider = open_tracing(os.environ)
     if tracer_provider is not None:
         stack.callback(tracer_provider.shutdown)

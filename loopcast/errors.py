@@ -35,3 +35,7 @@ class ModelRefusedError(LoopcastError):
 
 class AttributionError(LoopcastError):
     """The width of a forecast cannot be attributed to its features."""
+
+
+class PackagingError(LoopcastError):
+    """A Bento cannot be built, or does not answer as the model in it."""

@@ -1,5 +1,7 @@
 """Makes `requirements.lock` from `pyproject.toml`, and tells whether the two still agree with what is installed.
 
+What a baked service needs of it, the group `served`, is pinned in `bento/requirements.txt`, which goes into each Bento.
+
     python tools/lock.py              resolve anew with pip, from the package index; one to two minutes
     python tools/lock.py --installed  pin the versions that this environment already has; offline
     python tools/lock.py --check      compare pyproject.toml, lock and environment; offline, two seconds
@@ -31,6 +33,10 @@ HEADER = """\
 # No hashes and no local part of a version, so that `torch` is the CPU build where the machine offers one. Where it
 # does not (PyPI on Linux), torch brings its CUDA packages, which are not pinned here; to avoid them:
 #   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make setup
+"""
+SERVED_HEADER = """\
+# Every package that a baked service is installed with, at its version in requirements.lock. Made by `make lock`; do not
+# edit: which packages it imports is said in pyproject.toml, by the group `served`.
 """
 RESOLVED_FOR = (3, 11)
 """The lowest Python that is supported, so that the backports which it needs are pinned too."""
@@ -75,6 +81,12 @@ def read_requirements(pyproject: Path) -> list[Requirement]:
         *table["build-system"]["requires"],
     ]
     return [Requirement(text) for text in texts]
+
+
+def read_served(pyproject: Path) -> list[Requirement]:
+    """Return what a baked service imports."""
+    table = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    return [Requirement(text) for text in table["dependency-groups"]["served"]]
 
 
 def read_pins(lock: Path) -> dict[str, Version]:
@@ -189,6 +201,18 @@ def render_lock(pins: Pins) -> str:
     return HEADER + "".join(f"{name}=={pins[name].public}\n" for name in names)
 
 
+def render_served(roots: Iterable[Requirement], pins: Pins, installed: Environment) -> str:
+    """Return the text of the baked service's requirements: the pins of what it reaches on the machine of the lock.
+
+    >>> installed = {"api": Package(Version("1.2"), (Requirement("json>=3"), Requirement("clock; os_name == 'nt'")))}
+    >>> pins = {name: Version("3.1") for name in ("api", "clock", "json", "torch")}
+    >>> render_served([Requirement("api")], pins, installed).splitlines()[-2:]
+    ['api==3.1', 'json==3.1']
+    """
+    names = {canonicalize_name(need.name) for _, need in collect_needs(roots, installed, LOCKED_MARKERS)}
+    return SERVED_HEADER + "".join(f"{name}=={pins[name].public}\n" for name in sorted(names & pins.keys()))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make or check the lock; the answer is the exit status."""
     parser = argparse.ArgumentParser(description="Make or check requirements.lock.")
@@ -196,9 +220,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mode.add_argument("--check", action="store_true", help="tell whether the lock is fresh; changes nothing")
     mode.add_argument("--installed", action="store_true", help="pin what this environment has, without the network")
     chosen = parser.parse_args(arguments)
-    roots, lock = read_requirements(ROOT / "pyproject.toml"), ROOT / "requirements.lock"
+    pyproject, lock, served = ROOT / "pyproject.toml", ROOT / "requirements.lock", ROOT / "bento" / "requirements.txt"
+    roots, served_roots = read_requirements(pyproject), read_served(pyproject)
     if chosen.check:
         stale = find_stale(roots, read_pins(lock), read_installed())
+        if served.read_text(encoding="utf-8") != render_served(served_roots, read_pins(lock), read_installed()):
+            stale.append("bento/requirements.txt: not what the lock says; run `make lock`")
         print("\n".join(stale) or f"{lock.name} is fresh: {len(read_pins(lock))} packages")
         return 1 if stale else 0
     if sys.version_info[:2] != RESOLVED_FOR:
@@ -212,6 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("pip found no versions that fit together (its words are above); loosen a requirement in pyproject.toml")
         return 1
     lock.write_text(render_lock(pins), encoding="utf-8")
+    served.write_text(render_served(served_roots, pins, read_installed()), encoding="utf-8")
     print(f"{lock.name}: {len(read_pins(lock))} packages; `make setup` installs them")
     return 0
 

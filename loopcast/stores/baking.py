@@ -28,6 +28,17 @@ RETRY_S: Final = 5.0
 STOP_TIMEOUT_S: Final = 5.0
 """Longest wait for an attempt that is under way; it changes nothing that must be finished."""
 
+EXPLANATION: Final = """\
+{tag}: version {version} of {problem}, {megabytes:.1f} MB
+  {archive}
+  SHA-256 {sha256}
+It was installed and served in a clean environment. Equal to the model here, to the last bit: {equal}.
+To serve it anywhere, from a virtual environment with the packages that it names:
+  tar -xzOf {archive} ./env/python/requirements.txt > requirements.txt
+  pip install -r requirements.txt
+  bentoml import {archive}
+  bentoml serve {tag}"""
+
 logger = logging.getLogger(__name__)
 
 
@@ -47,6 +58,11 @@ class Package(BaseModel):
     """Of the archive."""
     compared: tuple[str, ...]
     """The forecasts that were equal to the last bit."""
+
+    def explain(self) -> str:
+        """What was made and proven, and how it is served."""
+        shown = {"megabytes": self.n_bytes / 1e6, "equal": " and ".join(self.compared)}
+        return EXPLANATION.format(**dict(self), **shown)
 
 
 def bake(stores: "Stores", problem: str, number: int | None, folder: Path) -> ServedProblem:
@@ -101,6 +117,7 @@ class VersionRecorder:
         self._stores = stores
         self._record = record
         self._retry_s = retry_s
+        self._said = ""
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._keep_trying, name="version-recorder", daemon=True)
 
@@ -135,7 +152,7 @@ class VersionRecorder:
             versions.record(self._record)
             found = versions.get(self._record.problem, self._record.version)
         except (StoreError, psycopg.Error, OSError) as exc:
-            logger.warning("the version is recorded later: %s", " ".join(str(exc).split()))
+            self._say(" ".join(str(exc).split()))
             return False
         if found is not None and found.weights_sha256 != self._record.weights_sha256:
             raise StoreError(
@@ -144,6 +161,12 @@ class VersionRecorder:
                 "LOOPCAST_DATABASE_URL to the database that the version was registered in, or to one of its own"
             )
         return True
+
+    def _say(self, reason: str) -> None:
+        """Log why it cannot be recorded, once for as long as the reason stays."""
+        if reason != self._said:
+            self._said = reason
+            logger.warning("the version is recorded later, tried again every %g s: %s", self._retry_s, reason)
 
 
 def _copy_snapshot(source: ArtifactStore, sha256: str, target: ArtifactStore) -> None:

@@ -5,6 +5,7 @@ memory and its pauses stay out of the process that answers. `python -m loopcast.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,9 @@ def write_version(stores: "Stores", version: "ModelVersion", folder: Path) -> Fa
         StoreError: They cannot be had.
     """
     registry, versions = stores.registry, stores.model_versions
-    registry.download(version, folder / "download").rename(folder / FORECASTER)
+    download = folder / "download"
+    registry.download(version, download).rename(folder / FORECASTER)
+    shutil.rmtree(download)
     record = versions.get(version.problem, version.version)
     if record is None:  # it was registered before there was this table
         from loopcast.model.folder import read_forecaster

@@ -129,12 +129,14 @@ class RollUpStore:
 
     def _roll_up(self, connection: Connection[TupleRow], problem: Problem, due: DueDays, edges_of: EdgesOf) -> int:
         """How many forecasts were read for the days."""
-        sums = DaySums(problem, due.days, _KeptEdges(connection, problem.name, edges_of))
+        edges = _KeptEdges(connection, problem.name, edges_of)
+        sums = DaySums(problem, due.days, edges)
         n_found = np.zeros(len(due.hours), dtype=np.int64)
         for part in read_steps(connection, problem, due.hours, due.days[0], due.days[-1] + DAY):
             n_found += np.bincount(np.searchsorted(due.hours, part.hours), minlength=len(n_found))
             if part.steps is not None:
                 sums.add(part.steps)
+        edges.keep()
         sums.write(connection, find_whole(due, n_found))
         return int(n_found.sum())
 
@@ -145,16 +147,27 @@ class _KeptEdges:
     def __init__(self, connection: Connection[TupleRow], problem: str, edges_of: EdgesOf) -> None:
         self._connection, self._problem, self._edges_of = connection, problem, edges_of
         self._known: defaultdict[int, dict[Column, Bins]] = defaultdict(dict)
+        self._met: list[int] = []
         for version, name, low, high in connection.execute(SELECT_EDGES, [problem]):
             self._known[version][Column(name)] = Bins(low, high)
 
     def __call__(self, version: int) -> Mapping[Column, Bins]:
         if version not in self._known:
             self._known[version] = dict(self._edges_of(version))
-            with self._connection.cursor() as cursor:
-                edges = self._known[version].items()
-                cursor.executemany(ADD_EDGES, [[self._problem, version, c.value, b.low, b.high] for c, b in edges])
+            self._met.append(version)
         return self._known[version]
+
+    def keep(self) -> None:
+        """Write those of versions that were met for the first time, when nothing else uses the connection."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(
+                ADD_EDGES,
+                [
+                    [self._problem, version, column.value, bins.low, bins.high]
+                    for version in self._met
+                    for column, bins in self._known[version].items()
+                ],
+            )
 
 
 def _restore(

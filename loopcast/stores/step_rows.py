@@ -36,6 +36,8 @@ SELECT_FORECASTS = sql.SQL("""
     WHERE f.problem = {problem} AND f.origin_utc >= {first} AND f.origin_utc < {end}
         AND date_bin('1 hour', f.origin_utc, 'epoch') = ANY({hours})
 """)
+PLAN = "SET LOCAL enable_nestloop = off"
+"""The planner knows nothing of what was written a moment ago, and would look up the origin of each forecast singly."""
 SELECT_ACTUALS = sql.SQL("""
     SELECT timestamp_utc, actual, series_id FROM loopcast.actuals
     WHERE problem = {problem} AND timestamp_utc >= {first} AND timestamp_utc < {end}
@@ -73,6 +75,7 @@ def read_steps(
         first=_utc(hours[0]),
         end=_utc(hours[-1] + np.timedelta64(1, "h")),
     )
+    connection.execute(PLAN)
     groups: dict[tuple[int, bytes], list[bytes]] = defaultdict(list)
     for k, row in enumerate(read_rows(connection, query), 1):
         groups[len(row), row[SHAPE]].append(row)

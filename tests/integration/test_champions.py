@@ -24,7 +24,7 @@ from loopcast.stores.artifacts import record_snapshot
 from loopcast.stores.champion_cache import ChampionCache
 from loopcast.stores.champions import FixedChampions, NothingServedError, UnknownProblemError, open_version
 from loopcast.stores.fetching import fetch_elsewhere, fetch_version
-from loopcast.stores.following import FIRST_PAUSE_S, ChampionFollower
+from loopcast.stores.following import FIRST_PAUSE_S, ChampionFollower, Fetch
 from loopcast.stores.opened import Stores
 from loopcast.stores.promotion import demote, promote
 from tests.integration.clients import end_server, wait_until
@@ -54,13 +54,13 @@ def problem(stores: Stores, name: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def follow(stores: Stores, tmp_path: Path) -> Iterator[Callable[[], ChampionFollower]]:
+def follow(stores: Stores, tmp_path: Path) -> Iterator[Callable[..., ChampionFollower]]:
     """Start a follower with the cache of this test, as a service does when it starts; all stop afterwards."""
     started = []
     cache = ChampionCache(tmp_path / "champions")
+    fetch_here = partial(fetch_version, stores, cache)  # in this process, which has MLflow anyway
 
-    def start() -> ChampionFollower:
-        fetch = partial(fetch_version, stores, cache)  # in this process, which has MLflow anyway
+    def start(fetch: Fetch = fetch_here) -> ChampionFollower:
         follower = ChampionFollower(stores, cache, POLL_S, fetch)
         started.append(follower)
         follower.start()
@@ -304,7 +304,7 @@ def test_workers_share_what_was_fetched(problem, follow):
     assert first.get(problem).record == second.get(problem).record
 
 
-def test_a_version_that_cannot_be_fetched_is_left_alone_for_a_while(stores, problem, tmp_path):
+def test_a_version_that_cannot_be_fetched_is_left_alone_for_a_while(problem, follow):
     """Each attempt starts a process; a registry without its artifacts must not keep a processor busy."""
     attempts = []
 
@@ -312,9 +312,8 @@ def test_a_version_that_cannot_be_fetched_is_left_alone_for_a_while(stores, prob
         attempts.append(wanted)
         raise StoreError("the bucket is away")
 
-    follower = ChampionFollower(stores, ChampionCache(tmp_path), POLL_S, fail)
     started_s = time.monotonic()
-    follower.start()
+    follower = follow(fail)
     wait_for_looks(follower, n=5)
     follower.stop()
 
@@ -363,7 +362,7 @@ from pathlib import Path
 from loopcast.settings import Settings
 from loopcast.stores.champion_cache import ChampionCache
 from loopcast.stores.fetching import fetch_elsewhere, fetch_version
-from loopcast.stores.following import FIRST_PAUSE_S, ChampionFollower
+from loopcast.stores.following import FIRST_PAUSE_S, ChampionFollower, Fetch
 from loopcast.stores.opened import Stores
 home, cache, problem = sys.argv[1:]
 follower = ChampionFollower(Stores(Settings(home=Path(home))), ChampionCache(Path(cache)), poll_s=5)
@@ -397,5 +396,10 @@ def spoil(file: Path) -> None:
 def wait_for_looks(follower: ChampionFollower, n: int) -> None:
     """Return after so many more looks at the registry."""
     for _ in range(n):
-        last_s = follower.counts().checked_ago_s
-        wait_until(lambda last_s=last_s: follower.counts().checked_ago_s < last_s)
+        last_s = last_look_s(follower)
+        wait_until(lambda last_s=last_s: last_look_s(follower) > last_s + POLL_S / 2)
+
+
+def last_look_s(follower: ChampionFollower) -> float:
+    """When the registry was last seen."""
+    return time.monotonic() - follower.counts().checked_ago_s
