@@ -60,8 +60,7 @@ async def answer_forecasts(problem: str, body: ForecastBody, request: Request) -
     else:
         made = forecast_series(body.series, served, request_id)
     try:
-        for forecasts in made:
-            parts.journal.append(forecasts)
+        parts.journal.append(*made)
     except JournalFullError:
         parts.metrics.journal_full.inc()
         raise

@@ -88,7 +88,7 @@ def _tell_champions(champions: Champions) -> Iterator[Metric]:
     yield versions
     yield ends
     counts = champions.counts()
-    yield _counter("champion_swaps", "Champions or histories that were put into service.", counts.n_swaps)
+    yield _counter("champion_swaps", "Champions that took the place of another version.", counts.n_swaps)
     yield _counter("champions_refused", "Versions that failed a check.", counts.n_refused)
     if counts.checked_ago_s is not None:
         yield _gauge("registry_checked_ago_seconds", "Time since the registry was last seen.", counts.checked_ago_s)

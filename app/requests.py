@@ -60,7 +60,7 @@ class HistoryBody(_Body):
     """The last steps of a series, oldest first, one list for each column."""
 
     timestamp: Annotated[list[Timestamp], Field(fail_fast=True, min_length=1, max_length=MAX_ROWS)]
-    """ISO 8601. Steps of up to an hour need an offset, such as `Z`; of days and longer a date is enough."""
+    """ISO 8601. Steps shorter than a day need an offset, such as `Z`; of days and longer a date is enough."""
     target: Numbers
     """Observed values, in the problem's unit."""
     open: NumbersWithGaps | None = None

@@ -36,7 +36,10 @@ class SigningIn:
         scheme, _, secret = given.partition(b" ")
         token = self.tokens.find(secret.strip()) if scheme.lower() == b"bearer" else None
         if token is None:
-            what = "needs `Authorization: Bearer lc_...` with an active token; `loopcast tokens create` makes one"
+            what = (
+                "needs `Authorization: Bearer lc_...` with an active token; "
+                "`loopcast tokens create NAME --all-problems` makes one"
+            )
             return Refusal(401, ErrorCode.NOT_SIGNED_IN, what, headers={"WWW-Authenticate": "Bearer"})
         record.token = token
         if wait_s := self.limit.take(token.id):

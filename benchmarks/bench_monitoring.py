@@ -1,9 +1,9 @@
 """Measures a day's monitoring of ten million stored forecasts, and its drift figures against Evidently's on raw values.
 
 A month of a service that answers four requests a second is written into an embedded PostgreSQL, day by day, and each
-day rolled up as it would be; that is timed by itself. Evidently's tables are made before. Then one process monitors the
-last day: it rolls up what came that day, reads the month's roll-ups, judges, and writes the report and Evidently's run.
-Its wall time begins when it has imported what it needs; its peak memory is that of the whole process, without
+day rolled up as it would be; that is timed by itself, and Evidently's tables are made before. Then one process monitors
+the last day: it rolls up what came that day, reads the month's roll-ups, judges, and writes the report and Evidently's
+run. Its wall time begins when it has imported what it needs; its peak memory is that of the whole process, without
 PostgreSQL's own.
 
 Evidently's `DataDriftPreset` runs on as many raw values as it can do in a minute. Ours are binned in the same run, and

@@ -43,8 +43,8 @@ def is_reachable(host: str) -> bool:
 
 
 def needs_tokens(hosts: Set[str], settings: "Settings") -> bool:
-    """Whether every request must be signed."""
-    return settings.require_tokens or any(is_reachable(host) for host in hosts)
+    """Whether every request must be signed; also where nobody can say who reaches the service."""
+    return settings.require_tokens or not hosts or any(is_reachable(host) for host in hosts)
 
 
 def check_tokens(hosts: Set[str], settings: "Settings", tokens: "Tokens") -> None:
@@ -55,7 +55,8 @@ def check_tokens(hosts: Set[str], settings: "Settings", tokens: "Tokens") -> Non
     """
     if not tokens.active():
         outside = sorted(host for host in hosts if is_reachable(host))
-        why = f"the service listens on {', '.join(outside)}" if outside else "LOOPCAST_REQUIRE_TOKENS is set"
+        why = f"the service listens on {', '.join(outside)}" if outside else "every request must be signed"
         raise SettingsError(
-            f"found no active token, and {why}; make one by `loopcast tokens create`, or serve on {DEFAULT_HOST}"
+            f"found no active token, and {why}; make one by `loopcast tokens create NAME --all-problems`, or serve on "
+            f"{DEFAULT_HOST}"
         )

@@ -25,6 +25,10 @@ class StoreError(LoopcastError):
     """A store (database, artifacts, registry) is unreachable, of another version, or holds changed bytes."""
 
 
+class OutdatedError(StoreError):
+    """What was asked is about a champion that is in service no longer, or has no predecessor; nothing was changed."""
+
+
 class ReproductionError(LoopcastError):
     """A model version cannot be rebuilt bit for bit here; the message names the difference."""
 

@@ -7,9 +7,11 @@ caller waits. What a source would lose to the quarantine is refused here, with t
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import lru_cache
+from typing import Final, NoReturn
 
 import numpy as np
+import pandas as pd
 
 from loopcast.config import Problem
 from loopcast.errors import DataRefusedError
@@ -19,6 +21,10 @@ from loopcast.prices import measure_ranges
 from loopcast.steps import count_runs, spread_steps
 from loopcast.timestamps import FIRST_YEAR, LAST_YEAR
 from loopcast.typing import Bools, Floats, Times
+
+MAX_SPAN_STEPS: Final = 20_000
+"""From the first row of a request to the last: seventy years of trading days. Calendars are laid out for the whole
+span, which takes a second for three centuries, while others wait."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,10 @@ def design_histories(histories: Sequence[SeriesHistory], problem: Problem) -> De
     rows.refuse_bad_cells()
     years = rows.timestamp_utc.astype("datetime64[Y]").astype(int) + 1970
     rows.refuse(~((years >= FIRST_YEAR) & (years <= LAST_YEAR)), f"needs a time from {FIRST_YEAR} to {LAST_YEAR}")
+    rows.refuse(
+        rows.timestamp_utc < rows.timestamp_utc.max() - MAX_SPAN_STEPS * _mean_step(problem.frequency),
+        f"is more than {MAX_SPAN_STEPS:,} steps before the last one; send fewer",
+    )
     placement = place_on_grid(rows.timestamp_utc, problem)
     rows.refuse(
         ~placement.is_exact,
@@ -166,3 +176,11 @@ def _refuse_short(design: Design, problem: Problem) -> None:
 
 def _keep_finite(values: Floats) -> Floats:
     return np.where(np.isfinite(values), values, np.nan)
+
+
+@lru_cache(maxsize=16)
+def _mean_step(frequency: str) -> np.timedelta64:
+    """Length of a step, over some years of them."""
+    n_steps, begin = 1000, pd.Timestamp("2001-01-01")
+    end = pd.date_range(begin, periods=n_steps + 1, freq=frequency)
+    return np.timedelta64((end[-1] - end[0]).value // n_steps // 1000, "us")

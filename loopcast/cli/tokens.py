@@ -62,7 +62,7 @@ def list_tokens() -> None:
             f"made {token.created_at_utc:%Y-%m-%d} by {token.owner}, {state}"
         )
     if not found:
-        typer.echo("no tokens; `loopcast tokens create` makes one")
+        typer.echo("no tokens; `loopcast tokens create NAME --all-problems` makes one")
 
 
 @tokens.command("revoke")

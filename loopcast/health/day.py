@@ -96,6 +96,8 @@ def judge_day(material: DayMaterial, limits: Monitoring) -> DayJudgement:
     drift = measure_drift(tracks, material.profile, limits)
     performance = measure_performance(in_window, material.profile.mean_changes(), as_of=as_of, horizon=problem.horizon)
     complete = take_complete_days(known, as_of, end_utc, problem, limits)
+    if not quality.is_fit_to_judge:
+        complete = complete.iloc[:0]  # the days wait, and are judged by what the feed says when it is mended
     skill = watch_skill(material.skill, average_days(complete), limits)
     shadow = None if material.shadow is None else _judge_shadow(material.shadow, end_utc, problem, limits)
     lag_steps = _measure_lag(material.panel, tracks, as_of, problem)

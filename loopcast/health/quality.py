@@ -48,6 +48,10 @@ class SeriesQuality(BaseModel):
     """Of the level over one step."""
 
 
+UNFIT: Final = frozenset({Finding.FROZEN_FEED, Finding.OUT_OF_RANGE})
+"""Mistakes of the feed far more often than of the model."""
+
+
 class DataQuality(BaseModel):
     """The data of a window."""
 
@@ -58,6 +62,11 @@ class DataQuality(BaseModel):
     duplicated_ratio: float
     series: dict[str, SeriesQuality]
     conditions: tuple[Condition, ...]
+
+    @property
+    def is_fit_to_judge(self) -> bool:
+        """Whether a model may be judged by these data before somebody has looked at them."""
+        return not any(condition.finding in UNFIT for condition in self.conditions)
 
 
 def assess_quality(

@@ -1,7 +1,5 @@
 """What the findings of a day come to: tell somebody, train again, or go back to the model before."""
 
-from typing import Final
-
 from pydantic import BaseModel
 
 from loopcast.evidence.formats import format_percent
@@ -14,9 +12,6 @@ from loopcast.health.shadow import Shadow
 from loopcast.health.skill_cusum import SkillWatch
 from loopcast.sections.monitoring import Monitoring
 
-UNFIT: Final = frozenset({Finding.FROZEN_FEED, Finding.OUT_OF_RANGE})
-"""Data from which nothing should be learnt before somebody has looked: while they last, nothing is trained."""
-
 
 class Verdict(BaseModel):
     """What is to be done, and why."""
@@ -26,7 +21,7 @@ class Verdict(BaseModel):
     is_alerting: bool
     """Whether there is a condition that somebody must be told of."""
     needs_retraining: bool
-    """Whether skill was lost, going back does not help, and the data can be learnt from."""
+    """Whether skill was lost and going back does not help."""
     needs_rollback: bool
     """Whether the champion does worse than its predecessor."""
     conditions: tuple[Condition, ...]
@@ -51,7 +46,6 @@ def reach_verdict(
     """
     needs_rollback = shadow is not None and shadow.is_worse
     has_lost_skill = bool(skill.triggers)
-    is_unfit = any(condition.finding in UNFIT for condition in quality.conditions)
     conditions = [*quality.conditions, *drift.conditions, *_check_performance(performance, limits, forecast_lag_steps)]
     if has_lost_skill or (skill.state.triggered_on is not None and skill.state.cooldown_days > 0):
         conditions.append(_tell_loss(skill, performance))
@@ -59,7 +53,7 @@ def reach_verdict(
         conditions.append(_tell_worse(shadow))
     return Verdict(
         is_alerting=any(condition.severity is Severity.ALERT for condition in conditions),
-        needs_retraining=has_lost_skill and not needs_rollback and not is_unfit,
+        needs_retraining=has_lost_skill and not needs_rollback,
         needs_rollback=needs_rollback,
         conditions=tuple(conditions),
     )

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
-from loopcast.errors import StoreError
+from loopcast.errors import OutdatedError
 from loopcast.evidence.account import TrainingOutcome
 from loopcast.evidence.record import RECORD
 from loopcast.stores.action_log import ActionLog
@@ -77,7 +77,7 @@ def roll_back(stores: "Stores", claim: Claim, actor: str) -> ActionOutcome:
             from_version=action.model_version, figures=action.figures,
         )  # fmt: skip
         outcome = f"Version {decision.champion_after} is back in service in the place of {action.model_version}"
-    except StoreError as exc:
+    except OutdatedError as exc:
         state, outcome = ActionState.OBSOLETE, str(exc)
     ActionLog(stores.database).finish(action, state, outcome, datetime.now(UTC))
     return ActionOutcome(sentence=outcome)

@@ -27,9 +27,11 @@ TIMEOUT_S: Final = 10.0
 HAS_TABLES = "SELECT to_regclass('mlflow.registered_model_aliases') IS NOT NULL"
 SELECT = "SELECT name, version FROM mlflow.registered_model_aliases WHERE alias = %s AND workspace = 'default'"
 
+SELECT_OURS = "SELECT problem, version FROM loopcast.model_versions WHERE problem = ANY(%s)"
+
 
 def read_champions(settings: Settings, database: Database) -> dict[str, int]:
-    """The number of the version in service of each problem that has one.
+    """The number of the version in service of each problem that has one; models of other makers are left out.
 
     Raises:
         StoreError: The database or the server does not answer.
@@ -38,8 +40,12 @@ def read_champions(settings: Settings, database: Database) -> dict[str, int]:
         with database.connect() as connection:
             (has_tables,) = connection.execute(HAS_TABLES).fetchone() or (False,)
             rows = connection.execute(SELECT, [CHAMPION]).fetchall() if has_tables else []
-        return {str(name): int(version) for name, version in rows}
-    return _ask_server(settings.tracking_uri, os.environ)
+        found = {str(name): int(version) for name, version in rows}
+    else:
+        found = _ask_server(settings.tracking_uri, os.environ)
+    with database.connect() as connection:
+        ours = set(connection.execute(SELECT_OURS, [list(found)]))
+    return {name: version for name, version in found.items() if (name, version) in ours}
 
 
 def _ask_server(uri: str, environ: Mapping[str, str]) -> dict[str, int]:

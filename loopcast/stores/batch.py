@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from loopcast.config import Problem
@@ -23,6 +22,7 @@ from loopcast.model.processes import open_workers
 from loopcast.model.served import ServedModel, make_forecasts, open_served_model
 from loopcast.stores.forecasts import ForecastLog, ForecastStore
 from loopcast.stores.opened import Stores
+from loopcast.stores.partitions import begin_month
 from loopcast.typing import Ints
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def forget_old(log: ForecastLog, retention_months: int | None) -> int:
     """How many forecasts were forgotten, because they were made longer ago than the retention; None keeps all."""
     if retention_months is None:
         return 0
-    return log.forget((pd.Timestamp.now(UTC) - pd.DateOffset(months=retention_months)).to_pydatetime())
+    return log.forget(begin_month(datetime.now(UTC), retention_months))
 
 
 def _leave_out_stored(design: Design, chosen: ChosenModel, rows: Ints, log: ForecastLog) -> Ints:

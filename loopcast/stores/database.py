@@ -69,13 +69,13 @@ class Database:
         Raises:
             StoreError: The server cannot be reached, or went away meanwhile.
         """
-        try:
-            with self.open_connection() as connection:
+        with self.open_connection() as connection:
+            try:
                 yield connection
-        except psycopg.OperationalError as exc:
-            raise StoreError(
-                f"the database at {self.place} did not finish: {_one_line(exc)}; nothing was changed, ask again"
-            ) from exc
+            except psycopg.OperationalError as exc:
+                if not connection.broken:
+                    raise
+                raise StoreError(f"the database at {self.place} went away: {_one_line(exc)}; ask again") from exc
 
     @contextmanager
     def locked(self, key: str) -> Iterator[psycopg.Connection[TupleRow]]:

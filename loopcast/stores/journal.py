@@ -62,14 +62,14 @@ class Journal:
         self._n_waiting = 0
         self._measure()
 
-    def append(self, forecasts: Forecasts) -> None:
-        """Keep the forecasts until the database has them; return when the kernel has them.
+    def append(self, *made: Forecasts) -> None:
+        """Keep the forecasts, all or none, until the database has them; return when the kernel has them.
 
         Raises:
             JournalFullError: No more may wait.
             StoreError: The disk does not take them, or they cannot be stored at all.
         """
-        record = Record(len(forecasts), encode_forecasts(forecasts)).pack()
+        record = b"".join(Record(len(each), encode_forecasts(each)).pack() for each in made)
         with self._lock:
             if self._is_full():
                 raise JournalFullError(
@@ -80,7 +80,7 @@ class Journal:
                 self._write(record)
             except OSError as exc:
                 raise StoreError(f"{self.own_folder} cannot be written: {exc}; check space and rights") from exc
-            self._n_waiting += len(forecasts)
+            self._n_waiting += sum(len(each) for each in made)
 
     @property
     def size_bytes(self) -> int:
@@ -131,7 +131,7 @@ class Journal:
             leave_folder(self.own_folder, self._owned)
 
     def _write(self, record: bytes) -> None:
-        """Append the whole record or nothing; the caller holds the lock."""
+        """Append all bytes or none; the caller holds the lock."""
         if self._open is None:
             path = self.own_folder / name_segment()
             self._open = _OpenSegment(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600))

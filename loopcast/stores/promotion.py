@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from loopcast.errors import StoreError
+from loopcast.errors import OutdatedError, StoreError
 from loopcast.evidence.gate import Rule, Verdict
 from loopcast.stores.decisions import Decision, DecisionKind, Decisions, DecisionStore
 from loopcast.stores.model_version import ModelVersion
@@ -85,7 +85,7 @@ def demote(
     """
     with _settled(registry, problem) as (settlement, champion):
         if champion is None:
-            raise StoreError(f"{problem} has no champion; promote a version first")
+            raise OutdatedError(f"{problem} has no champion; promote a version first")
         if from_version is not None and from_version != champion.version:
             return _find_demotion(settlement.decisions, champion, from_version)
         if to_version is None:
@@ -155,7 +155,7 @@ def _find_demotion(decisions: DecisionStore, champion: ModelVersion, from_versio
     entry = _find_entry(decisions, champion)
     if entry.kind is DecisionKind.DEMOTION and entry.champion_before == str(from_version):
         return entry
-    raise StoreError(
+    raise OutdatedError(
         f"{champion.problem}: version {champion.version} is in service by now, not {from_version}; nothing was changed"
     )
 
@@ -163,7 +163,7 @@ def _find_demotion(decisions: DecisionStore, champion: ModelVersion, from_versio
 def _find_predecessor(decisions: DecisionStore, champion: ModelVersion) -> int:
     found = find_predecessor(decisions, champion.problem, champion.version)
     if found is None:
-        raise StoreError(
+        raise OutdatedError(
             f"{champion.problem} version {champion.version} replaced no other version; name the one to go back to"
         )
     return found

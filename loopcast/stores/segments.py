@@ -68,16 +68,15 @@ def list_segments(folder: Path) -> list[Path]:
 
 
 def measure_segments(folder: Path) -> tuple[int, float | None]:
-    """Bytes of all files of all processes, and when the oldest segment that waits was begun, in s of Unix time."""
+    """Bytes of what waits for all processes, and when the oldest segment was begun, in s of Unix time; both now."""
     n_bytes, oldest_at_s = 0, None
-    for path in folder.glob("*/*"):
-        try:
-            n_bytes += path.stat().st_size
-        except FileNotFoundError:  # shipped meanwhile
-            continue
-        if path.suffix == SUFFIX and path.parent.name != REFUSED:
-            begun_at_s = _begun_at_s(path)
-            oldest_at_s = begun_at_s if oldest_at_s is None else min(oldest_at_s, begun_at_s)
+    for each in list_folders(folder):
+        with suppress(FileNotFoundError):  # shipped meanwhile, by whichever process
+            for path in each.iterdir():
+                with suppress(FileNotFoundError):
+                    n_bytes += path.stat().st_size
+                    begun_at_s = _begun_at_s(path)
+                    oldest_at_s = begun_at_s if oldest_at_s is None else min(oldest_at_s, begun_at_s)
     return n_bytes, oldest_at_s
 
 

@@ -55,6 +55,7 @@ class JournalShipper:
         self._database = database
         self._connection: Connection[TupleRow] | None = None
         self._away_since_s: float | None = None
+        self._unreadable: set[Path] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal-shipper", daemon=True)
 
@@ -85,11 +86,20 @@ class JournalShipper:
         self._journal.close_segment()
         self._ship_own()
         for folder in list_folders(self._journal.folder):
-            with claim_folder(folder) as is_left:
-                for segment in list_segments(folder) if is_left else []:
-                    n_forecasts = self._ship_segment(segment)
-                    segment.unlink()
-                    logger.info("%d forecasts of a process that has ended were stored: %s", n_forecasts, segment)
+            try:
+                self._ship_left(folder)
+            except OSError as exc:  # of another user, or damaged: it must not hold up the others
+                if folder not in self._unreadable:
+                    self._unreadable.add(folder)
+                    logger.warning("forecasts that a process left cannot be read: %s", exc)
+
+    def _ship_left(self, folder: Path) -> None:
+        """Bring what a process left that has ended, if it has."""
+        with claim_folder(folder) as is_left:
+            for segment in list_segments(folder) if is_left else []:
+                n_forecasts = self._ship_segment(segment)
+                segment.unlink()
+                logger.info("%d forecasts of a process that has ended were stored: %s", n_forecasts, segment)
 
     def _run(self) -> None:
         pause_s = SHIP_EVERY_S

@@ -40,7 +40,10 @@ def tell_day(stores: "Stores", judged: JudgedDay, link: str) -> int:
 def list_alerts(judged: JudgedDay, link: str) -> Iterator[Condition]:
     """The conditions that somebody must be told of; what only stands in the report is left out."""
     verdict = None if judged.judgement is None else judged.judgement.verdict
-    is_acted_on = verdict is not None and (verdict.needs_retraining or verdict.needs_rollback)
+    is_acted_on = {
+        Finding.SKILL_LOST: verdict is not None and verdict.needs_retraining,
+        Finding.WORSE_THAN_PREDECESSOR: verdict is not None and verdict.needs_rollback,
+    }
     for each in judged.conditions:
         if each.severity is Weight.ALERT:
             yield Condition(
@@ -49,7 +52,7 @@ def list_alerts(judged: JudgedDay, link: str) -> Iterator[Condition]:
                 severity=Severity.CRITICAL if each.finding in CRITICAL else Severity.WARNING,
                 sentence=each.sentence,
                 figures=each.figures,
-                action=ACTIONS.get(each.finding, "") if is_acted_on else "",
+                action=ACTIONS.get(each.finding, "") if is_acted_on.get(each.finding) else "",
                 link=link,
             )
 

@@ -108,6 +108,7 @@ def test_a_retry_of_the_run_is_given_the_same_action(log, name):
         ("", LEASE, True),
         ("elsewhere 1 0", LEASE, True),
     ],
+    ids=["alive", "dead", "unknown and young", "unknown and old", "elsewhere and old"],
 )
 def test_an_action_is_free_again_once_its_run_is_dead(log, name, process, later, is_free):
     """A process of this machine is looked at; a run elsewhere is waited for, and not for ever."""

@@ -31,11 +31,11 @@ def test_outside_of_the_command_the_default_address_is_loopback():
         ({"127.0.0.1", "10.0.0.7"}, False, True),
         ({"::"}, False, True),
         ({"127.0.0.1"}, True, True),
-        (set(), False, False),
+        (set(), False, True),
     ],
 )
 def test_one_address_that_others_reach_is_enough_to_ask_for_tokens(hosts, is_required, needs):
-    """So is the setting, for a proxy on the same machine."""
+    """So is the setting, for a proxy on the same machine, and not to know who reaches the service."""
     assert needs_tokens(hosts, Settings(require_tokens=is_required)) is needs
 
 
@@ -47,7 +47,7 @@ def test_where_nobody_has_a_token_the_sentence_says_why_one_is_needed():
 
     with pytest.raises(SettingsError, match=r"no active token, and the service listens on 10.0.0.7; make one by"):
         check_tokens({"127.0.0.1", "10.0.0.7"}, Settings(), tokens)
-    with pytest.raises(SettingsError, match=r"no active token, and LOOPCAST_REQUIRE_TOKENS is set; make one by"):
+    with pytest.raises(SettingsError, match=r"no active token, and every request must be signed; make one by"):
         check_tokens({"127.0.0.1"}, Settings(require_tokens=True), tokens)
 
 

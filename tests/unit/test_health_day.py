@@ -70,6 +70,19 @@ def test_a_day_is_kept_as_json(material):
     assert str(DayJudgement.model_validate_json(judged.model_dump_json())) == str(judged)
 
 
+def test_a_model_is_not_judged_by_a_frozen_feed(material):
+    """The days wait until the feed is mended; then they are judged, the frozen ones by what came instead."""
+    panel = material.panel.copy()
+    frozen = panel.index[panel["timestamp_utc"] <= pd.Timestamp(material.as_of)][-20:]
+    panel.loc[frozen, "target"] = panel.loc[frozen[0], "target"]
+
+    judged = judge_day(replace(material, panel=panel), LIMITS)
+
+    assert Finding.FROZEN_FEED in findings(judged)
+    assert judged.skill.state == material.skill
+    assert judge_day(material, LIMITS).skill.state != material.skill
+
+
 def test_a_day_without_anything_is_judged(material):
     """No row, no forecast, no label, nothing of the predecessor: two findings, and nothing to do."""
     nothing = material.sums.iloc[:0]

@@ -16,7 +16,6 @@ from tests.health_factory import LIMITS, make_days, make_sums
 
 START = start_skill(np.array([0.1, 0.5, 0.9]))
 DRIFTED = Condition(finding=Finding.WIDTH_DRIFTED, series_id="S0", sentence="S0: wide")
-FROZEN = Condition(finding=Finding.FROZEN_FEED, series_id="S0", sentence="S0: frozen")
 NOTICED = Condition(finding=Finding.NEW_SERIES, series_id="S9", severity=Severity.NOTICE, sentence="S9: new")
 
 
@@ -75,11 +74,6 @@ def test_lost_skill_retrains():
     assert outcome(verdict) == (True, True, False)
     assert verdict.conditions[0].finding is Finding.SKILL_LOST
     assert verdict.conditions[0].sentence.startswith("On 2020-01-07 the loss beyond the EWMA baseline's")
-
-
-def test_nothing_is_learnt_from_a_frozen_feed():
-    """Skill was lost on data that somebody must look at first: told, and not trained on."""
-    assert outcome(decide(excess=[1.0, 1.0, 1.0], quality=(FROZEN,))) == (True, False, False)
 
 
 @pytest.mark.parametrize(("loss", "is_worse"), [(0.33, True), (0.312, True), (0.3, False), (0.25, False)])

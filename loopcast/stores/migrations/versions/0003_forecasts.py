@@ -14,6 +14,7 @@ def upgrade() -> None:
     """
     op.execute("""
         ALTER TABLE loopcast.snapshots ADD COLUMN last_recorded_at_utc timestamptz NOT NULL DEFAULT now();
+        UPDATE loopcast.snapshots SET last_recorded_at_utc = created_at_utc;
 
         CREATE TABLE loopcast.model_versions (
             problem text,
