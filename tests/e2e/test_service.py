@@ -246,8 +246,8 @@ def test_an_address_that_others_reach_needs_a_token_before_anything_is_bound(ser
 
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "loopcast: found no active token, and the service listens on 0.0.0.0; make one by `loopcast tokens create`, "
-        "or serve on 127.0.0.1"
+        "loopcast: found no active token, and the service listens on 0.0.0.0; make one by "
+        "`loopcast tokens create NAME --all-problems`, or serve on 127.0.0.1"
     )
 
 
