@@ -78,7 +78,7 @@ def build_archive(baked: Path, version: str, archive: Path) -> str:
     _copy_sources(sources)
     environment = os.environ | BUILDING | {"BENTOML_HOME": str(archive.with_name("build"))}
     command = [sys.executable, "-m", "bento.building", str(baked), version, str(archive)]
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603  our own module
         command, env=environment, cwd=sources, capture_output=True, check=False, timeout=BUILD_TIMEOUT_S
     )
     if done.returncode:

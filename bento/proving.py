@@ -156,7 +156,7 @@ def _serve(command: Sequence[str | Path], environment: Mapping[str, str], work: 
         port = int(found.getsockname()[1])
     log = work / "service.log"
     with log.open("wb") as sink:
-        service = subprocess.Popen(  # noqa: S603
+        service = subprocess.Popen(  # noqa: S603  the command that the caller made
             [*command, "--port", str(port)], env=environment, cwd=work, stdout=sink, stderr=sink
         )
     try:
@@ -205,7 +205,7 @@ def _request(port: int, method: str, path: str, body: Mapping[str, Any] | None =
 def _run(command: Sequence[str | Path], environment: Mapping[str, str], work: Path) -> None:
     log = work / "command.log"
     with log.open("wb") as sink:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  the command that the caller made
             command, env=environment, cwd=work, stdout=sink, stderr=sink, check=False, timeout=COMMAND_TIMEOUT_S
         )
     if done.returncode:

@@ -84,7 +84,7 @@ class Serving:
         """The champions that answer, with what closes them on the stack."""
         raise NotImplementedError
 
-    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]  # BentoML types it by what it wraps
     @staticmethod
     def check_address() -> None:
         """End the command with one sentence where others could reach the service and nobody has a token."""
@@ -101,7 +101,7 @@ class Serving:
         except LoopcastError as exc:
             sys.exit(f"loopcast: {exc}")
 
-    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # as above
     def close(self) -> None:
         """Give the database what waits for it; the last request was answered before."""
         self._stack.close()

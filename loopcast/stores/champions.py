@@ -83,9 +83,6 @@ class Champions(Protocol):
             NothingServedError: None is.
         """
 
-    def hint(self) -> None:
-        """Look at the registry now, because somebody says that it changed."""
-
     def counts(self) -> FollowingCounts:
         """How the following goes."""
 
@@ -103,9 +100,6 @@ class FixedChampions:
     def get(self, problem: str) -> ServedProblem:
         """See `Champions`."""
         return pick(self.problems, problem)
-
-    def hint(self) -> None:
-        """See `Champions`; there is nothing to look at."""
 
     def counts(self) -> FollowingCounts:
         """See `Champions`."""

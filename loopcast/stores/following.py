@@ -68,7 +68,7 @@ class ChampionFollower:
         self._missing: frozenset[str] = frozenset()
         self._counts = FollowingCounts()
         self._checked_s: float | None = None
-        self._has_looked, self._is_woken, self._is_over = threading.Event(), threading.Event(), threading.Event()
+        self._has_looked, self._is_over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="champions", daemon=True)
 
     def start(self) -> None:
@@ -81,7 +81,6 @@ class ChampionFollower:
     def stop(self) -> None:
         """Follow no longer; what is served stays."""
         self._is_over.set()
-        self._is_woken.set()
         self._thread.join(STOP_TIMEOUT_S)
 
     def names(self) -> tuple[str, ...]:
@@ -91,11 +90,6 @@ class ChampionFollower:
     def get(self, problem: str) -> ServedProblem:
         """See `Champions`."""
         return pick(self._served, problem)
-
-    def hint(self) -> None:
-        """See `Champions`; what was refused is tried again."""
-        self._refused, self._pauses = frozenset(), {}
-        self._is_woken.set()
 
     def counts(self) -> FollowingCounts:
         """See `Champions`."""
@@ -118,7 +112,6 @@ class ChampionFollower:
 
     def _follow(self) -> None:
         while not self._is_over.is_set():
-            self._is_woken.clear()
             try:
                 self._look()
             except AWAY as exc:
@@ -126,7 +119,7 @@ class ChampionFollower:
             except Exception:  # the thread's boundary: it must outlive what it looks at
                 logger.exception("the registry could not be followed, tried again in %g s", self._poll_s)
             self._has_looked.set()
-            self._is_woken.wait(self._poll_s)
+            self._is_over.wait(self._poll_s)
 
     def _look(self) -> None:
         """Serve what the registry says now, as far as it can be had."""

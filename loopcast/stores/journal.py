@@ -84,7 +84,7 @@ class Journal:
 
     @property
     def size_bytes(self) -> int:
-        """Of all that lies on the disk for all processes, at most a second old for what others wrote."""
+        """Of what waits on the disk for all processes, at most a second old for what others wrote."""
         with self._lock:
             self._measure_again()
             return self._n_bytes

@@ -33,15 +33,6 @@ class Role(StrEnum):
     ADMIN = "admin"
     """Decide about models."""
 
-    def includes(self, needed: "Role") -> bool:
-        """Whether who has this role may do what the needed one may.
-
-        >>> [Role.OPERATOR.includes(role) for role in Role]
-        [True, True, False]
-        """
-        ranks = list(Role)
-        return ranks.index(self) >= ranks.index(needed)
-
 
 class Token(BaseModel):
     """What is known of a token: all but its secret."""

@@ -170,22 +170,6 @@ def test_a_version_with_changed_weights_is_refused_once_and_the_old_one_stays(st
     assert line.startswith(f"{problem}: version 2 refused, version 1 stays: ")
 
 
-def test_a_hint_tries_again_what_was_refused(stores, problem, follow):
-    """After its artifacts were restored a version is taken without a restart."""
-    follower = follow()
-    number = register_model(stores.registry, problem).version
-    weights = registered_files(stores, problem, number) / "weights.safetensors"
-    whole = weights.read_bytes()
-    spoil(weights)
-    promote(stores.registry, problem, number, prefer_higher(number), actor="ada")
-    wait_until(lambda: follower.counts().n_refused == 1)
-
-    weights.write_bytes(whole)
-    follower.hint()
-
-    wait_until(lambda: follower.get(problem).version == number)
-
-
 def test_while_a_version_is_refused_the_old_one_still_gets_the_newest_history(stores, problem, follow):
     """A broken challenger does not freeze the forecasts by name."""
     follower = follow()
