@@ -49,7 +49,8 @@ def main() -> None:
         print(f"\nIt is stored as {forecast_id}, which leads back to:\n")
         for name in ("model_version", "candidate", "run_id", "git_commit", "weights_sha256", "snapshot_sha256"):
             print(f"  {name:<16} {lineage[name]}")
-    print(f"\nThe same again: `make serve`. All series: `pyflyte run workflows/forecasting.py forecasting --config {config}`.")
+    print("\nThe same again: `make serve`. Every series, into the table:")
+    print(f"  pyflyte run workflows/forecasting.py forecasting --config {config}")
 
 
 @contextmanager
