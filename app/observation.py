@@ -74,5 +74,5 @@ def _describe(record: RequestRecord) -> dict[str, Any]:
     return {
         "request_id": record.request_id,
         "trace_id": record.trace_id,
-        "token": record.token.name if record.token else None,
+        "asker": record.asker.name,
     }

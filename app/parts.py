@@ -61,7 +61,7 @@ class Asked:
             Refusal: There is no such problem that the asker may know of.
             UnknownProblemError, NothingServedError: As `Champions.get`.
         """
-        if not self.record.may_use(problem):
+        if not self.record.asker.may_use(problem):
             raise refuse_problem()
         return self.parts.champions.get(problem)
 

@@ -22,7 +22,7 @@ router = APIRouter(prefix=PREFIX)
 async def list_problems(request: Request) -> answers.Problems:
     """Problems in service."""
     asked = read_asked(request)
-    names = [name for name in asked.parts.champions.names() if asked.record.may_use(name)]
+    names = [name for name in asked.parts.champions.names() if asked.record.asker.may_use(name)]
     return answers.Problems(problems=[_describe(asked.find_served(name)) for name in names])
 
 

@@ -2,15 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import uuid4
 
 from opentelemetry import trace
 from starlette.requests import Request
 from starlette.types import Scope
 
-if TYPE_CHECKING:
-    from loopcast.stores.tokens import Token
+from app.asker import NOBODY, Asker
 
 KEY: Final = "loopcast.request"
 """Under which a scope holds the record."""
@@ -27,16 +26,12 @@ class RequestRecord:
     Attributes:
         request_id: As the asker gave it, if that can be taken, else a new one.
         trace_id: Of the distributed trace that it belongs to, 32 hexadecimal digits; None for none.
-        token: With which it was signed; None where no token is asked for, and until it was read.
+        asker: Who asks; nobody until it is known.
     """
 
     request_id: str
     trace_id: str | None = None
-    token: "Token | None" = None
-
-    def may_use(self, problem: str) -> bool:
-        """Whether the asker may know of a problem."""
-        return self.token is None or self.token.may_use(problem)
+    asker: Asker = NOBODY
 
 
 def open_record(scope: Scope) -> RequestRecord:

@@ -4,6 +4,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.asker import LOCAL, Asker
 from app.errors import ErrorCode, Refusal
 from app.metrics import Metrics
 from app.rates import RateLimit
@@ -41,7 +42,7 @@ class SigningIn:
                 "`loopcast tokens create NAME --all-problems` makes one"
             )
             return Refusal(401, ErrorCode.NOT_SIGNED_IN, what, headers={"WWW-Authenticate": "Bearer"})
-        record.token = token
+        record.asker = Asker(token.owner, token.name, token.role, token.problems)
         if wait_s := self.limit.take(token.id):
             self.metrics.rate_limited.inc()
             what = f"this token asks too often; ask again in {wait_s} s, or send several series at once"
@@ -64,7 +65,9 @@ class LoopbackOnly:
         if scope["type"] == "http":
             host = next((value for name, value in scope["headers"] if name == b"host"), b"")
             name = host if host.endswith(b"]") else host.rpartition(b":")[0] or host
-            if name.lower() not in LOOPBACK_HOSTS:
+            if name.lower() in LOOPBACK_HOSTS:
+                scope[KEY].asker = LOCAL
+            else:
                 what = "without tokens only localhost is answered; LOOPCAST_REQUIRE_TOKENS=true opens other names"
                 refusal = Refusal(403, ErrorCode.WRONG_HOST, what)
         await (refusal.respond(scope[KEY]) if refusal else self.app)(scope, receive, send)

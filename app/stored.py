@@ -66,7 +66,7 @@ async def _find(look: Callable[[UUID], Found | None], forecast_id: UUID, asked: 
         # Asked before the store is: what is shipped in between is found, and what comes later is waited for.
         is_on_its_way = asked.parts.journal.n_waiting > 0 and time.monotonic() < until_s
         found = await run_sync(look, forecast_id, limiter=READERS)
-        if found is not None and asked.record.may_use(found.problem):
+        if found is not None and asked.record.asker.may_use(found.problem):
             return found
         await anyio.sleep(LOOK_EVERY_S if is_on_its_way else 0)
     raise refuse_forecast()

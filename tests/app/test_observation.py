@@ -79,7 +79,7 @@ def test_a_request_is_one_line_in_the_log(make_parts, tokens, store, lines):
         "status": 200,
         "request_id": "night-7",
         "trace_id": TRACE,
-        "token": "dashboards",
+        "asker": "dashboards",
     }
 
 
