@@ -19,12 +19,11 @@ class Loopcast(Serving):
 
     def open_champions(self, settings: "Settings", stack: "ExitStack") -> "Champions":
         """The champions of this moment, and of each later one."""
-        from loopcast.stores.champion_cache import ChampionCache
+        from loopcast.stores.champion_cache import open_cache
         from loopcast.stores.following import ChampionFollower
         from loopcast.stores.opened import Stores
 
-        cache = ChampionCache(settings.home_path / "champions")
-        champions = ChampionFollower(Stores(settings), cache, settings.champion_poll_s)
+        champions = ChampionFollower(Stores(settings), open_cache(settings), settings.champion_poll_s)
         champions.start()
         stack.callback(champions.stop)
         return champions

@@ -44,10 +44,12 @@ def promote_challenger(
 ) -> Decision:
     """Put a version into service under the lock, unless the champion of that moment is not beaten."""
     from loopcast.stores.contest import open_contest
+    from loopcast.stores.fetching import keep_version
     from loopcast.stores.promotion import promote
 
     stores = open_stores()
     contest = open_contest(stores, problem, snapshot, version, losses)
+    keep_version(stores, problem.name, version)
     return promote(stores.registry, problem.name, version, contest.judge, name_actor(stores.settings))
 
 

@@ -17,6 +17,7 @@ from uuid import uuid4
 from pydantic import BaseModel, ValidationError
 
 from loopcast.evidence.record import RECORD
+from loopcast.settings import Settings
 from loopcast.stores.model_versions import VersionRecord
 
 KEPT_VERSIONS: Final = 3
@@ -121,6 +122,11 @@ class ChampionCache:
     def drop(self, problem: str, version: int) -> None:
         """Remove a version, so that it is fetched anew."""
         shutil.rmtree(self.folder / problem / str(version), ignore_errors=True)
+
+
+def open_cache(settings: Settings) -> ChampionCache:
+    """What this machine remembers."""
+    return ChampionCache(settings.home_path / "champions")
 
 
 def _read(file: Path, kind: type[Kept]) -> Kept | None:

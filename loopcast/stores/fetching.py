@@ -4,6 +4,7 @@ A service that follows the registry needs MLflow for nothing else, and new champ
 memory and its pauses stay out of the process that answers. `python -m loopcast.stores.fetching PROBLEM VERSION FOLDER`.
 """
 
+import logging
 import os
 import shutil
 import subprocess
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from loopcast.errors import LoopcastError, StoreError
 from loopcast.settings import PREFIX, Settings, read_settings
-from loopcast.stores.champion_cache import FORECASTER, ChampionCache, Facts
+from loopcast.stores.champion_cache import FORECASTER, ChampionCache, Facts, open_cache
 from loopcast.stores.model_versions import describe_version
 
 if TYPE_CHECKING:
     from loopcast.stores.model_version import ModelVersion
     from loopcast.stores.opened import Stores
+
+logger = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 300.0
 """For MLflow's import, its questions and the download of some 200 kB from a slow bucket."""
@@ -36,6 +39,20 @@ def fetch_version(stores: "Stores", cache: ChampionCache, problem: str, number: 
     """
     version = stores.registry.version(problem, number)
     cache.put(problem, number, lambda folder: write_version(stores, version, folder))
+
+
+def keep_version(stores: "Stores", problem: str, number: int) -> None:
+    """Have a version at hand for the services of this machine, before they learn of it; one that keeps none goes on.
+
+    Raises:
+        StoreError: As `fetch_version`.
+    """
+    cache = open_cache(stores.settings)
+    try:
+        if cache.find(problem, number) is None:
+            fetch_version(stores, cache, problem, number)
+    except OSError as exc:
+        logger.info("%s: version %d is not kept on this machine: %s", problem, number, exc)
 
 
 def write_version(stores: "Stores", version: "ModelVersion", folder: Path) -> Facts:

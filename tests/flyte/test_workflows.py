@@ -14,6 +14,8 @@ from loopcast.evidence.account import TrainingOutcome
 from loopcast.model.folder import load_forecaster
 from loopcast.model.tuning import configure
 from loopcast.sections.data import Source
+from loopcast.stores.champion_cache import open_cache
+from loopcast.stores.champions import open_version
 from loopcast.stores.decisions import DecisionKind
 from loopcast.stores.opened import Stores
 from loopcast.stores.runs import ERROR_TAG, RunStatus, TrainingRun
@@ -74,6 +76,15 @@ def test_a_first_model_that_passes_the_gate_is_promoted_and_reported(stores, fir
     assert stores.registry.client.get_run(champion.run_id).info.status == RunStatus.FINISHED
     assert Path(first.report).is_relative_to(stores.settings.home_path)
     assert "<html" in Path(first.report).read_text(encoding="utf-8")
+
+
+def test_a_promoted_version_is_at_hand_for_a_service_of_this_machine(stores, first):
+    """Where a service looks before it asks MLflow."""
+    found = open_cache(stores.settings).find("prices", first.version)
+
+    assert found is not None
+    assert found.facts.record == stores.model_versions.get("prices", first.version)
+    assert open_version(found.forecaster, found.facts.record).problem.name == "prices"
 
 
 def test_the_report_is_also_where_a_cluster_would_look_for_it(stores, first):

@@ -155,6 +155,24 @@ with open_workers(DESIGN, PROBLEM, n_processes=2) as workers:
     assert wait_until_gone(pids)
 
 
+def test_a_worker_does_not_load_the_command_it_works_for(tmp_path):
+    """A script without a guard around its work would otherwise be run anew in each worker."""
+    script = tmp_path / "command.py"
+    script.write_text("""
+print("loaded", flush=True)
+from loopcast.model.processes import open_workers
+from tests.model.jobs import report_pid
+from tests.model.test_training import DESIGN, PROBLEM
+with open_workers(DESIGN, PROBLEM, n_processes=2) as workers:
+    print(len({pid for _, pid in workers.run(report_pid, [(0.2,)] * 4)}))
+""")
+    run = subprocess.run(
+        [sys.executable, script], env=os.environ | {"PYTHONPATH": "."}, check=True, capture_output=True, text=True
+    )
+
+    assert run.stdout.split() == ["loaded", "2"]
+
+
 def wait_until_gone(pids: list[int]) -> bool:
     """Whether all processes end within ten seconds."""
     for _ in range(100):
