@@ -45,10 +45,14 @@ class VersionRecord(BaseModel):
 
 
 NAMES = ", ".join(VersionRecord.model_fields)
+CHANGES = ", ".join(f"{name} = excluded.{name}" for name in VersionRecord.model_fields)
 INSERT = (
     f"INSERT INTO loopcast.model_versions ({NAMES}) "  # noqa: S608  names from above
-    f"VALUES ({', '.join(f'%({name})s' for name in VersionRecord.model_fields)}) ON CONFLICT DO NOTHING"
+    f"VALUES ({', '.join(f'%({name})s' for name in VersionRecord.model_fields)}) "
+    f"ON CONFLICT (problem, version) DO UPDATE SET {CHANGES} "
+    "WHERE excluded.registered_at_utc > model_versions.registered_at_utc"
 )
+SELECT_LAST = f"SELECT {NAMES} FROM loopcast.model_versions WHERE problem = %s ORDER BY version DESC LIMIT %s"  # noqa: S608
 SELECT = f"SELECT {NAMES} FROM loopcast.model_versions WHERE problem = %s AND version = %s"  # noqa: S608
 
 
@@ -56,10 +60,16 @@ class ModelVersions(Protocol):
     """Where it is kept what model versions came from."""
 
     def record(self, record: VersionRecord) -> None:
-        """Keep what is known of a version; once, however often it is told."""
+        """Keep what is known of a version, once, however often it is told.
+
+        MLflow gives the number of a deleted version again: of two versions of one number the later one is kept.
+        """
 
     def get(self, problem: str, version: int) -> VersionRecord | None:
         """What is known of a version, None for nothing."""
+
+    def history(self, problem: str, limit: int = 100) -> list[VersionRecord]:
+        """The last versions of a problem, the latest first."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,11 @@ class ModelVersionStore:
             row = cursor.execute(SELECT, [problem, version]).fetchone()
         return None if row is None else VersionRecord.model_validate(row)
 
+    def history(self, problem: str, limit: int = 100) -> list[VersionRecord]:
+        """See `ModelVersions`."""
+        with self.database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            return [VersionRecord.model_validate(row) for row in cursor.execute(SELECT_LAST, [problem, limit])]
+
 
 @dataclass(frozen=True)
 class MemoryModelVersionStore:
@@ -88,11 +103,18 @@ class MemoryModelVersionStore:
 
     def record(self, record: VersionRecord) -> None:
         """See `ModelVersions`."""
-        self.kept.setdefault((record.problem, record.version), record)
+        known = self.kept.get((record.problem, record.version))
+        if known is None or record.registered_at_utc > known.registered_at_utc:
+            self.kept[record.problem, record.version] = record
 
     def get(self, problem: str, version: int) -> VersionRecord | None:
         """See `ModelVersions`."""
         return self.kept.get((problem, version))
+
+    def history(self, problem: str, limit: int = 100) -> list[VersionRecord]:
+        """See `ModelVersions`."""
+        found = [each for (name, _), each in self.kept.items() if name == problem]
+        return sorted(found, key=lambda each: each.version, reverse=True)[:limit]
 
 
 def describe_version(version: "ModelVersion", problem: Problem) -> VersionRecord:

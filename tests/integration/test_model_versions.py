@@ -1,6 +1,6 @@
 """What a model version came from is kept beside the forecasts that it made, and one query joins them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pandas as pd
@@ -43,6 +43,17 @@ def test_a_version_that_is_recorded_again_stays_as_it_was(versions, name):
     versions.record(make_version(problem=name, run_id="another"))
 
     assert versions.get(name, 3) == record
+
+
+def test_of_two_versions_with_one_number_the_later_one_is_known(versions, name):
+    """MLflow gives the number of a deleted version again."""
+    first = make_version(problem=name)
+    again = make_version(problem=name, run_id="another", registered_at_utc=first.registered_at_utc + timedelta(days=1))
+
+    for record in (first, again, first):
+        versions.record(record)
+
+    assert versions.get(name, 3) == again
 
 
 def test_one_query_leads_from_a_forecast_to_all_it_came_from(database, name):
