@@ -41,6 +41,12 @@ setup: $(READY)  ## create or update .venv from requirements.lock
 demo: $(READY)  ## train a champion, serve it, forecast over HTTP (CONFIG=configs/google.yaml)
 	@PYTHONWARNINGS=ignore $(PY) -m tools.demo "$(CONFIG)"
 
+serve: $(READY)  ## serve the champions, and answer long queries (PORT=3000)
+	@PYTHONWARNINGS=ignore $(PY) -m tools.serve --port "$(PORT)"
+
+ui: $(READY)  ## show what is stored: the Evidently UI and the MLflow UI
+	@$(PY) -m tools.ui --evidently-port $(EVIDENTLY_PORT) --mlflow-port $(MLFLOW_PORT)
+
 history: $(READY)  ## list decisions, what called for them, and cool-downs (PROBLEM=google)
 	@.venv/bin/loopcast history "$(PROBLEM)"
 

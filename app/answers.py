@@ -170,6 +170,19 @@ class SeriesPage(_Answer):
     """To be given as `after` for the next page; null on the last."""
 
 
+class History(_Answer):
+    """The last steps of a series that can be forecast by its name, earliest first."""
+
+    problem: str
+    series_id: str
+    unit: str
+    history_sha256: str
+    """The snapshot that they come from."""
+    timestamp_utc: list[AwareDatetime]
+    value: list[float]
+    """The target at each step."""
+
+
 class ModelLineage(_Answer):
     """Where a model version comes from."""
 

@@ -2,12 +2,27 @@
 
 from fastapi import FastAPI
 
-from app import explaining, forecasting, health, problems, stored
+from app import (
+    auditing,
+    explaining,
+    forecasting,
+    health,
+    loop_health,
+    me,
+    model_routes,
+    problems,
+    stored,
+    token_routes,
+    track_record,
+)
 from app.bodies import BodyLimits
+from app.border import SameOrigin, SecurityHeaders
 from app.documentation import DESCRIPTION, READING, DocumentedApp, refusals
-from app.errors import install_handlers
+from app.errors import ForbiddenRefusal, install_handlers
 from app.observation import Observation
+from app.pages.routes import add_pages
 from app.parts import ServiceParts
+from app.queries.routes import add_queries
 from app.rates import RateLimit
 from app.signing import LoopbackOnly, SigningIn
 from loopcast import __version__
@@ -36,10 +51,28 @@ def create_app(parts: ServiceParts) -> FastAPI:
         },
     )
     app.state.parts = parts
-    for module in (forecasting, explaining, problems, stored):  # the one that is asked most is looked at first
+    # The one that is asked most is looked at first.
+    for module in (
+        forecasting,
+        explaining,
+        problems,
+        stored,
+        track_record,
+        loop_health,
+        model_routes,
+        me,
+        token_routes,
+        auditing,
+    ):
         app.include_router(module.router, responses=refusals(*READING))
+    add_queries(app)
     app.include_router(health.router)
+    if parts.people is not None:
+        from app.signin import routes  # with what checks signatures, which only those pay for who need it
+
+        app.include_router(routes.router)
     install_handlers(app)
+    app.add_exception_handler(ForbiddenRefusal, auditing.answer_forbidden)
     parts.metrics.read_parts(parts)
 
     # The last one that is added comes first.
@@ -48,6 +81,9 @@ def create_app(parts: ServiceParts) -> FastAPI:
         app.add_middleware(LoopbackOnly)
     else:
         limit = RateLimit(parts.settings.token_requests_per_s)
-        app.add_middleware(SigningIn, tokens=parts.tokens, limit=limit, metrics=parts.metrics)
+        app.add_middleware(SigningIn, tokens=parts.tokens, people=parts.people, limit=limit, metrics=parts.metrics)
+    app.add_middleware(SameOrigin, origin=parts.settings.public_url)
     app.add_middleware(Observation, metrics=parts.metrics)
+    add_pages(app)
+    app.add_middleware(SecurityHeaders, is_secure=(parts.settings.public_url or "").startswith("https:"))
     return app

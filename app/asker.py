@@ -20,6 +20,7 @@ class Asker:
         role: What they may do.
         problems: Which they may ask about; none for every problem.
         is_local: Nobody signed in: the service listens on this machine alone.
+        is_program: A token asks, in its owner's place.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Asker:
     role: Role
     problems: tuple[str, ...] = ()
     is_local: bool = False
+    is_program: bool = False
 
     def may(self, needed: Role) -> bool:
         """Whether they have a role, or a higher one.

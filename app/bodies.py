@@ -9,16 +9,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.documentation import PREFIX
 from app.errors import ErrorCode, Refusal
 from app.record import KEY
 
 MAX_BODY_BYTES: Final = 2 * 2**20
 """A hundred series of 150 rows with prices and a covariate, written out in full; read in some 20 ms."""
+UPLOADS_PATH: Final = f"{PREFIX}/uploads"
+"""Its route takes files, which are no JSON and larger, and judges them itself."""
 METHODS_WITH_BODY: Final = frozenset(["POST", "PUT", "PATCH"])
 
 
 class BodyLimits:
-    """Lets a body in if it says that it is JSON, and as long as it is not too large, however it comes."""
+    """Lets a body in if it says that it is JSON, and as long as it is not too large, however it comes.
+
+    Where an answer comes before the end of a body that may be long, the connection is closed: whoever sends without
+    end does not go on. Files are judged by the route that takes them.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -28,18 +35,26 @@ class BodyLimits:
         if scope["type"] != "http" or scope["method"] not in METHODS_WITH_BODY:
             await self.app(scope, receive, send)
             return
-        n_bytes = 0
+        is_file = scope["path"] == UPLOADS_PATH
+        content_type, told_bytes = _read_headers(scope)
+        n_bytes, is_read = 0, told_bytes is not None and told_bytes <= MAX_BODY_BYTES
 
         async def receive_counted() -> Message:
-            nonlocal n_bytes
+            nonlocal n_bytes, is_read
             message = await receive()
             n_bytes += len(message.get("body", b""))
-            if n_bytes > MAX_BODY_BYTES:
+            if n_bytes > MAX_BODY_BYTES and not is_file:
                 raise _refuse_size()
+            is_read |= not message.get("more_body", False)
             return message
 
-        refusal = _judge_headers(scope)
-        await (refusal.respond(scope[KEY]) if refusal else self.app)(scope, receive_counted, send)
+        async def send_last(message: Message) -> None:
+            if message["type"] == "http.response.start" and not is_read:
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        refusal = None if is_file else _judge_headers(content_type, told_bytes)
+        await (refusal.respond(scope[KEY]) if refusal else self.app)(scope, receive_counted, send_last)
 
 
 class JsonRequest(Request):
@@ -67,18 +82,26 @@ class JsonRoute(APIRoute):
         return handle_json
 
 
-def _judge_headers(scope: Scope) -> Refusal | None:
+def _read_headers(scope: Scope) -> tuple[bytes, int | None]:
+    """Type of a body, and its length where that is told; one that says nothing of it comes in pieces, or is empty."""
     content_type = content_length = b""
+    is_in_pieces = False
     for name, value in scope["headers"]:
         if name == b"content-type":
-            content_type = value
+            content_type = value.partition(b";")[0].strip().lower()
         elif name == b"content-length":
             content_length = value
-    if content_type.partition(b";")[0].strip().lower() != b"application/json":
+        elif name == b"transfer-encoding":
+            is_in_pieces = True
+    if content_length.isdigit():
+        return content_type, int(content_length)
+    return content_type, None if is_in_pieces else 0
+
+
+def _judge_headers(content_type: bytes, told_bytes: int | None) -> Refusal | None:
+    if content_type != b"application/json":
         return Refusal(415, ErrorCode.WRONG_CONTENT_TYPE, "the body needs `Content-Type: application/json`")
-    if content_length.isdigit() and int(content_length) > MAX_BODY_BYTES:
-        return _refuse_size()
-    return None
+    return _refuse_size() if told_bytes is not None and told_bytes > MAX_BODY_BYTES else None
 
 
 def _refuse_size() -> Refusal:

@@ -13,21 +13,23 @@ Forecasts of time series with their uncertainty: for each series and each of the
 come. Every forecast that is answered was stored first, with the model version that made it, and is compared later with
 what came true.
 
-Requests carry `Authorization: Bearer lc_...`, unless the service listens on this machine alone. Bodies are JSON in
+Requests carry `Authorization: Bearer lc_...`, unless the service listens on this machine alone; a browser has the
+cookie of a session, where people sign in. Bodies are JSON in
 UTF-8 without NaN and Infinity. A given `X-Request-ID` is taken over into answer, log and table; every answer has one.
 Every refusal has one shape, `ErrorAnswer`: rely on its `code`, read its `message`.
 """
 
 REFUSALS: Final = {
     400: "The body is no JSON.",
-    401: "No active token.",
-    403: "Without tokens only this machine is answered, by its own name.",
+    401: "Neither an active token nor a session.",
+    403: "This needs a higher role; or a page from elsewhere asks; or, where nobody signs in, another machine.",
     404: "There is none of this name or id, or the token is for others.",
-    409: "The model is a formula, which explains itself.",
+    408: "The body did not come in time.",
+    409: "What is there does not allow it; the message says what that is.",
     413: "The body is too large.",
-    415: "The body does not say that it is JSON.",
+    415: "The body does not say that it is of the type that the route takes.",
     422: "The request breaks its shape, or a history breaks the rules of the data.",
-    429: "The token asks too often; `Retry-After` says when to ask again.",
+    429: "You ask too often; `Retry-After` says when to ask again.",
     500: "An error that nobody expected; it is logged under the request id.",
     503: "No champion, or a store, to answer with; ask again after `Retry-After`.",
 }
@@ -49,6 +51,10 @@ class DocumentedApp(FastAPI):
             schemes = description.setdefault("components", {}).setdefault("securitySchemes", {})
             schemes["token"] = {"type": "http", "scheme": "bearer", "bearerFormat": "lc_…"}
             description["security"] = [{"token": []}]
+            if self.state.parts.people is not None:
+                name = self.state.parts.people.session.full_name
+                schemes["session"] = {"type": "apiKey", "in": "cookie", "name": name}
+                description["security"].append({"session": []})
         return description
 
 

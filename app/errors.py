@@ -19,6 +19,8 @@ from app.record import RequestRecord, read_record
 from loopcast.errors import AttributionError, DataRefusedError, LoopcastError
 from loopcast.stores.champions import NothingServedError, UnknownProblemError
 from loopcast.stores.journal import JournalFullError
+from loopcast.stores.queries import KeyReusedError, QueryEndedError, TooManyQueriesError
+from loopcast.stores.uploads import UploadsFullError
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ MAX_DETAILS: Final = 20
 """Mistakes named in one answer; who makes more of them makes the same one many times."""
 MAX_SHOWN_CHARACTERS: Final = 60
 """Of a wrong value, in an answer."""
+LIMIT_RETRY_AFTER_S: Final = 30
+"""Seconds after which to ask again where the wait is for one of the asker's own queries."""
 RETRY_AFTER_S: Final = 5
 """Seconds after which to ask again where the wait is for something else than the asker: a database, a champion."""
 
@@ -35,12 +39,17 @@ class ErrorCode(StrEnum):
 
     MALFORMED_JSON = "malformed_json"
     NOT_SIGNED_IN = "not_signed_in"
+    FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_EXPLAINED = "not_explained"
     BODY_TOO_LARGE = "body_too_large"
     WRONG_CONTENT_TYPE = "wrong_content_type"
     WRONG_HOST = "wrong_host"
+    CROSS_ORIGIN = "cross_origin"
+    SIGN_IN_FAILED = "sign_in_failed"
+    TOO_MANY = "too_many"
+    CONFLICT = "conflict"
     INVALID_REQUEST = "invalid_request"
     UNKNOWN_SERIES = "unknown_series"
     DATA_REFUSED = "data_refused"
@@ -81,6 +90,13 @@ class Refusal(HTTPException):
         return Response(orjson.dumps({"error": error}), self.status_code, self.headers, "application/json")
 
 
+class ForbiddenRefusal(Refusal):
+    """What is asked needs a role that the asker does not have."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(403, ErrorCode.FORBIDDEN, message)
+
+
 def hide_error() -> Refusal:
     """What is told of an error that nobody expected."""
     message = "an error that was not expected; it is logged under this request_id, give it to those who run the service"
@@ -115,13 +131,13 @@ async def _answer_validation(request: Request, exc: Exception) -> Response:
 
 
 async def _answer_loopcast(request: Request, exc: Exception) -> Response:
-    refusal = _translate(exc)
+    refusal = translate_error(exc)
     if refusal.status_code >= 500:
         logger.warning("%s", exc, extra={"fields": {"request_id": read_record(request).request_id}})
     return refusal.respond(read_record(request))
 
 
-def _translate(exc: Exception) -> Refusal:
+def translate_error(exc: Exception) -> Refusal:
     """What the asker is told of an error of ours; of stores nothing that says where they are."""
     match exc:
         case UnknownProblemError():
@@ -130,6 +146,10 @@ def _translate(exc: Exception) -> Refusal:
             return Refusal(422, ErrorCode.DATA_REFUSED, str(exc))
         case AttributionError():
             return Refusal(409, ErrorCode.NOT_EXPLAINED, str(exc))
+        case QueryEndedError() | KeyReusedError():
+            return Refusal(409, ErrorCode.CONFLICT, str(exc))
+        case TooManyQueriesError() | UploadsFullError():
+            return Refusal(429, ErrorCode.TOO_MANY, str(exc), headers={"Retry-After": str(LIMIT_RETRY_AFTER_S)})
         case NothingServedError():
             what = "no champion is in service yet"
         case JournalFullError():

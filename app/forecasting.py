@@ -17,7 +17,7 @@ from app.bodies import JsonRoute
 from app.documentation import PREFIX, SENDING, refusals
 from app.errors import ErrorCode, Refusal
 from app.histories import design_sent
-from app.parts import read_asked
+from app.parts import Asked, read_asked
 from app.requests import ForecastBody, SeriesBody
 from loopcast.config import Problem
 from loopcast.errors import DataRefusedError
@@ -52,28 +52,39 @@ async def answer_forecasts(problem: str, body: ForecastBody, request: Request) -
     state of the market is the mean over those that were sent.
     """
     asked = read_asked(request)
-    served, parts, request_id = asked.find_served(problem), asked.parts, asked.record.request_id
+    served = asked.find_served(problem)
     horizon, columns = _select(body, served.model.problem)
     n_rows = sum(len(each.history.timestamp) for each in body.series if each.history)
     if n_rows > MAX_INLINE_ROWS:
-        made = await run_in_threadpool(forecast_series, body.series, served, request_id)
+        made = await run_in_threadpool(make_and_keep, body.series, served, asked)
     else:
-        made = forecast_series(body.series, served, request_id)
-    try:
-        parts.journal.append(*made)
-    except JournalFullError:
-        parts.metrics.journal_full.inc()
-        raise
-    parts.metrics.count_forecasts(problem, len(body.series))
+        made = make_and_keep(body.series, served, asked)
     by_series = {each["series_id"]: each for forecasts in made for each in _describe(forecasts, horizon, columns)}
     answer = {
-        "request_id": request_id,
+        "request_id": asked.record.request_id,
         "problem": problem,
         "unit": served.model.problem.unit,
         "model_version": served.version,
         "forecasts": [by_series[each.series_id] for each in body.series],
     }
     return Response(orjson.dumps(answer, option=JSON), media_type="application/json")
+
+
+def make_and_keep(series: Sequence[SeriesBody], served: ServedProblem, asked: Asked) -> list[Forecasts]:
+    """The whole forecasts of the series, which were stored.
+
+    Raises:
+        Refusal, DataRefusedError: As `forecast_series`.
+        JournalFullError, StoreError: They cannot be stored.
+    """
+    made = forecast_series(series, served, asked.record.request_id)
+    try:
+        asked.parts.journal.append(*made)
+    except JournalFullError:
+        asked.parts.metrics.journal_full.inc()
+        raise
+    asked.parts.metrics.count_forecasts(served.record.problem, len(series))
+    return made
 
 
 def forecast_series(series: Sequence[SeriesBody], served: ServedProblem, request_id: str) -> list[Forecasts]:

@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from loopcast.stores.champions import Champions, NothingServedError, ServedProblem, UnknownProblemError
+from loopcast.stores.queries import QueueFigures
 
 if TYPE_CHECKING:
     from app.parts import ServiceParts
@@ -20,6 +21,8 @@ BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5
 """A forecast takes a millisecond, an explanation six; what takes seconds waits for a database."""
 METHODS: Final = frozenset(["GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"])
 MEGABYTE: Final = 10**6
+QUEUE: Final = "queue"
+"""Under which the queue's figures are among the recent readings."""
 OTHER: Final = "other"
 """Instead of a route that is none and a method that nobody knows."""
 
@@ -76,6 +79,7 @@ class _PartsCollector(Collector):
             yield _gauge(
                 "tokens_read_ago_seconds", "Time since the tokens were last read.", self._parts.tokens.read_ago_s
             )
+        yield from _tell_queue(self._parts)
 
 
 def _tell_champions(champions: Champions) -> Iterator[Metric]:
@@ -104,6 +108,19 @@ def _tell_journal(parts: "ServiceParts") -> Iterator[Metric]:
         yield _counter("forecasts_stored", "Forecasts brought into the database.", parts.shipper.n_shipped)
         yield _counter("forecasts_set_aside", "Forecasts that the database does not take.", parts.shipper.n_refused)
         yield _gauge("database_is_away", "1 where it took no forecasts when last asked.", float(parts.shipper.is_away))
+
+
+def _tell_queue(parts: "ServiceParts") -> Iterator[Metric]:
+    """What was read a moment ago; nothing while the database is away."""
+    figures: QueueFigures | None = parts.recent.find(QUEUE)
+    if figures is None:
+        return
+    queries = _gauge("queries", "Long queries that are kept.", labels=["state"])
+    for state, n in figures.n_by_state.items():
+        queries.add_metric([state], n)
+    yield queries
+    yield _gauge("queries_oldest_waiting_seconds", "Age of the oldest that waits.", figures.oldest_waiting_s)
+    yield _gauge("query_workers", "Workers that are alive.", figures.n_workers)
 
 
 def _gauge(name: str, what: str, value: float | None = None, labels: Sequence[str] | None = None) -> GaugeMetricFamily:

@@ -12,12 +12,6 @@ from app.record import RequestRecord, open_record
 
 logger = logging.getLogger(__name__)
 
-SECURITY_HEADERS: Final = (
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"x-content-type-options", b"nosniff"),
-)
-"""Answers are nobody else's, and never a page."""
 CLIENT_GONE: Final = 499
 """Status in log and metrics of a request whose asker left before the answer, as nginx writes it."""
 
@@ -43,8 +37,7 @@ class Observation:
             nonlocal status, is_started
             if message["type"] == "http.response.start":
                 status, is_started = message["status"], True
-                headers = [*message.get("headers", ()), *SECURITY_HEADERS]
-                message["headers"] = [*headers, (b"x-request-id", record.request_id.encode())]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", record.request_id.encode())]
             await send(message)
 
         try:

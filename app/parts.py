@@ -1,23 +1,37 @@
 """What the API answers with, handed in by whoever serves it, and how a route gets at it."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import anyio
+from anyio.to_thread import run_sync
 from starlette.requests import Request
 
-from app.errors import refuse_problem
+from app.errors import ForbiddenRefusal, refuse_problem
 from app.metrics import Metrics
+from app.recent import RecentReadings
 from app.record import RequestRecord, read_record
 from app.tokens import ActiveTokens
 from loopcast.settings import Settings
+from loopcast.stores.audit import Act, AuditEntry, AuditLog, MemoryAuditLog
 from loopcast.stores.champions import Champions, ServedProblem
+from loopcast.stores.database import Database
 from loopcast.stores.forecasts import ForecastLog
 from loopcast.stores.journal import Journal
 from loopcast.stores.model_versions import ModelVersions
+from loopcast.stores.queries import Queries
+from loopcast.stores.query_memory import MemoryQueryStore
 from loopcast.stores.shipper import JournalShipper
+from loopcast.stores.tokens import MemoryTokenStore, Role, Tokens
+from loopcast.stores.uploads import MemoryUploadStore, Uploads
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
+
+    from app.signin.people import People
+
+WRITERS: Final = anyio.CapacityLimiter(4)
+"""Threads that may wait for the audit's table, so that those who change something hold up none who read."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +45,16 @@ class ServiceParts:
         versions: What is known of model versions, those that are not served any more too.
         settings: Of this machine.
         tokens: With which requests are signed; None where none is asked for, which is for loopback alone.
+        people: How people sign in; None where only programs may.
         shipper: What empties the journal; None where another process does.
         tracer_provider: As `tracing.open_tracing` makes it; None for no spans.
         metrics: What /metrics shows; one for each app.
+        audit: Where it is kept who changed what.
+        token_store: Where tokens are made and ended; `tokens` are those of it that are active.
+        database: Where track record, health and models are read; None where none of them can be told.
+        recent: What was read of them a moment ago.
+        queries: Long ones, which workers answer.
+        uploads: What people uploaded for them.
     """
 
     champions: Champions
@@ -45,6 +66,13 @@ class ServiceParts:
     shipper: JournalShipper | None = None
     tracer_provider: "TracerProvider | None" = None
     metrics: Metrics = field(default_factory=Metrics)
+    people: "People | None" = None
+    audit: AuditLog = field(default_factory=MemoryAuditLog)
+    token_store: Tokens = field(default_factory=MemoryTokenStore)
+    database: Database | None = None
+    recent: RecentReadings = field(default_factory=RecentReadings)
+    queries: Queries = field(default_factory=MemoryQueryStore)
+    uploads: Uploads = field(default_factory=MemoryUploadStore)
 
 
 @dataclass(frozen=True)
@@ -64,6 +92,39 @@ class Asked:
         if not self.record.asker.may_use(problem):
             raise refuse_problem()
         return self.parts.champions.get(problem)
+
+    def needs(self, role: Role) -> None:
+        """Return where the asker has this role, or a higher one.
+
+        Raises:
+            Refusal: They have a lower one.
+        """
+        if not self.record.asker.may(role):
+            what = f"this needs the role {role}, and yours is {self.record.asker.role}; ask an admin for it"
+            raise ForbiddenRefusal(what)
+
+    async def audit(self, act: Act, subject: str, problem: str | None = None, **details: str) -> None:
+        """Keep in the audit that the asker did something; before they are answered.
+
+        Args:
+            subject: On what: the id of a token or query, a version.
+            details: What else is worth knowing in a year, such as the reason that was given; no secrets.
+
+        Raises:
+            StoreError: It could not be kept.
+        """
+        asker = self.record.asker
+        entry = AuditEntry(
+            actor_id=asker.id,
+            actor_name=asker.name,
+            role=asker.role,
+            act=act,
+            subject=subject,
+            problem=problem,
+            request_id=self.record.request_id,
+            details=details,
+        )
+        await run_sync(self.parts.audit.record, entry, limiter=WRITERS)
 
 
 def read_asked(request: Request) -> Asked:

@@ -3,17 +3,23 @@
 import math
 from typing import Annotated, Final
 
+import numpy as np
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
 from app import answers
 from app.documentation import PREFIX
+from app.forecasting import find_rows
 from app.parts import read_asked
 from app.requests import PRICES
 from loopcast.stores.champions import ServedProblem
 
 MAX_PAGE: Final = 1000
 """Series in one answer: 60 kB."""
+MAX_STEPS: Final = 5000
+"""Of a history in one answer: twenty years of trading days, 200 kB."""
+DEFAULT_STEPS: Final = 126
+"""Half a year of trading days."""
 
 router = APIRouter(prefix=PREFIX)
 
@@ -37,11 +43,13 @@ async def list_series(
     problem: str,
     request: Request,
     after: Annotated[str, Query(description="Series up to this one are left out.", max_length=200)] = "",
+    find: Annotated[str, Query(description="Letters that a name holds, large or small.", max_length=200)] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE,
 ) -> answers.SeriesPage:
     """Series that can be forecast by name, and the step from which they are."""
     served = read_asked(request).find_served(problem)
-    names = sorted(name for name in served.latest if name > after)
+    letters = find.casefold()
+    names = sorted(name for name in served.latest if name > after and letters in name.casefold())
     times = served.design.timestamp_utc
     return answers.SeriesPage(
         problem=problem,
@@ -50,6 +58,28 @@ async def list_series(
             for name in names[:limit]
         ],
         next_after=names[limit - 1] if len(names) > limit else None,
+    )
+
+
+@router.get("/problems/{problem}/history", operation_id="get_history")
+async def get_history(
+    problem: str,
+    request: Request,
+    series: Annotated[str, Query(description="Its name.", max_length=200)],
+    steps: Annotated[int, Query(ge=1, le=MAX_STEPS)] = DEFAULT_STEPS,
+) -> answers.History:
+    """The last steps of a series, up to the one from which it is forecast by its name."""
+    served = read_asked(request).find_served(problem)
+    [last] = find_rows([series], served)
+    rows = np.arange(max(0, last + 1 - steps), last + 1)
+    rows = rows[served.design.series[rows] == served.design.series[last]]
+    return answers.History(
+        problem=problem,
+        series_id=series,
+        unit=served.model.problem.unit,
+        history_sha256=served.history_sha256,
+        timestamp_utc=[answers.as_utc(each) for each in served.design.timestamp_utc[rows]],
+        value=served.design.target[rows].tolist(),
     )
 
 

@@ -7,6 +7,8 @@ from typing import Final
 
 BURST_S: Final = 2.0
 """Seconds of allowance that may be saved up, for those who ask in bursts."""
+MAX_BUCKETS: Final = 10_000
+"""Askers that are known at once, a hundred bytes each; beyond, all of them begin anew."""
 
 
 class RateLimit:
@@ -26,6 +28,8 @@ class RateLimit:
         (0, 2, 0)
         """
         now = self._clock()
+        if len(self._buckets) > MAX_BUCKETS:
+            self._buckets.clear()
         level, last = self._buckets.get(asker, (self._size, now))
         level = min(self._size, level + (now - last) * self._requests_per_s)
         is_allowed = level >= 1

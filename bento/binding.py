@@ -1,7 +1,7 @@
 """From where the service can be reached, and that from another machine nobody gets in without a token."""
 
 import ipaddress
-from collections.abc import Set
+from collections.abc import Callable, Sequence, Set
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -11,7 +11,7 @@ from loopcast.errors import SettingsError
 
 if TYPE_CHECKING:
     from loopcast.settings import Settings
-    from loopcast.stores.tokens import Tokens
+    from loopcast.stores.tokens import Token
 
 DEFAULT_HOST: Final = "127.0.0.1"
 """Where the service listens unless it is told otherwise; BentoML's own default is every address."""
@@ -43,17 +43,24 @@ def is_reachable(host: str) -> bool:
 
 
 def needs_tokens(hosts: Set[str], settings: "Settings") -> bool:
-    """Whether every request must be signed; also where nobody can say who reaches the service."""
-    return settings.require_tokens or not hosts or any(is_reachable(host) for host in hosts)
+    """Whether every request must be signed; also where people sign in, and where nobody can say who reaches us."""
+    is_asked = settings.require_tokens or settings.oidc_issuer is not None
+    return is_asked or not hosts or any(is_reachable(host) for host in hosts)
 
 
-def check_tokens(hosts: Set[str], settings: "Settings", tokens: "Tokens") -> None:
-    """Return where somebody has a token.
+def check_tokens(hosts: Set[str], settings: "Settings", read: "Callable[[], Sequence[Token]]") -> None:
+    """Return where somebody has a token, or can sign in and make one.
+
+    Args:
+        read: Asks the store for the active tokens; while it is away, what this machine remembers counts.
 
     Raises:
         SettingsError: Nobody has one.
+        StoreError: The store is away, and nothing is remembered.
     """
-    if not tokens.active():
+    from loopcast.stores.token_memory import FILE, read_tokens
+
+    if not read_tokens(read, settings.home_path / FILE) and settings.oidc_issuer is None:
         outside = sorted(host for host in hosts if is_reachable(host))
         why = f"the service listens on {', '.join(outside)}" if outside else "every request must be signed"
         raise SettingsError(

@@ -19,6 +19,7 @@ from loopcast.errors import LoopcastError
 from loopcast.settings import PREFIX
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from loopcast.settings import Settings
@@ -57,9 +58,28 @@ class Door:
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """As ASGI says."""
+        if scope["type"] == "lifespan":
+            _spare_uploads(scope["app"])
         app = self._lifespan if scope["type"] == "lifespan" else Door.app
         assert app is not None, "no request comes before the service is made"
         await app(scope, receive, send)
+
+
+def _spare_uploads(application: "Starlette") -> None:
+    """Lead uploads to the app ahead of BentoML's own layers, which would give up a file that comes slowly.
+
+    What answers streams is not given up once it has begun to answer.
+    """
+    from app.bodies import UPLOADS_PATH
+
+    others = application.middleware_stack
+    assert others is not None, "it is what has called the door"
+
+    async def lead(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        is_upload = scope["type"] == "http" and scope["path"] == UPLOADS_PATH
+        await ((Door.app if is_upload else None) or others)(scope, receive, send)
+
+    application.middleware_stack = lead
 
 
 class Serving:
@@ -97,7 +117,7 @@ class Serving:
             if needs_tokens(hosts, settings):
                 from loopcast.stores.opened import Stores
 
-                check_tokens(hosts, settings, Stores(settings).tokens)
+                check_tokens(hosts, settings, lambda: Stores(settings).tokens.active())
         except LoopcastError as exc:
             sys.exit(f"loopcast: {exc}")
 

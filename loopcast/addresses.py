@@ -1,4 +1,4 @@
-"""Addresses to which alerts may go: checked when settings are read, and never quoted, since they may hold a secret."""
+"""Addresses in settings, checked when those are read; what may hold a secret is never quoted."""
 
 import ipaddress
 import re
@@ -27,6 +27,33 @@ def _check_web_address(secret: SecretStr | None) -> SecretStr | None:
         if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
             raise ValueError("found an address without TLS, needs https://host/path, or http:// on this machine")
     return secret
+
+
+def _check_public_address(address: str | None) -> str | None:
+    if address is not None:
+        parts = _split(SecretStr(address), "https://host/path")
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+        if not is_safe or parts.query or parts.fragment or parts.username:
+            raise ValueError(f"found {address!r}, needs https://host/path, or http:// on this machine")
+    return address
+
+
+def _check_link(address: str | None) -> str | None:
+    if address is not None:
+        parts = _split(SecretStr(address), "https://host/path")
+        if parts.scheme not in {"http", "https"} or parts.username or parts.query or parts.fragment:
+            raise ValueError("found an address that no browser should be led to, needs https://host/path")
+    return None if address is None else address.rstrip("/")
+
+
+def _check_origin(address: str | None) -> str | None:
+    if _check_public_address(address) is None:
+        return None
+    parts = urlsplit(str(address))
+    if parts.path.strip("/"):
+        raise ValueError(f"found {address!r}, needs https://host alone, because the pages lie at its root")
+    netloc = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
+    return f"{parts.scheme}://{netloc}"
 
 
 def _check_mail_server(secret: SecretStr | None) -> SecretStr | None:
@@ -71,6 +98,14 @@ def is_loopback(host: str) -> bool:
 Blank = BeforeValidator(_read_blank_as_none)
 Secret = Annotated[SecretStr | None, Blank]
 WebAddress = Annotated[SecretStr | None, Blank, AfterValidator(_check_web_address)]
+PublicAddress = Annotated[str | None, Blank, AfterValidator(_check_public_address)]
+"""Of another service; nothing secret is in it, and it stays as it was written, because it is compared."""
+Link = Annotated[str | None, Blank, AfterValidator(_check_link)]
+"""To which pages lead people; nothing is sent there."""
+Origin = Annotated[str | None, Blank, AfterValidator(_check_origin)]
+"""Scheme, host and port, as a browser writes them."""
 MailServer = Annotated[SecretStr | None, Blank, AfterValidator(_check_mail_server)]
 MailAddress = Annotated[str, AfterValidator(_check_mail_address)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
+"""With commas between them."""
 MailAddresses = Annotated[tuple[MailAddress, ...], NoDecode, BeforeValidator(_split_list)]

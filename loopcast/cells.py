@@ -11,6 +11,8 @@ from loopcast.timestamps import read_timestamps
 from loopcast.typing import Bools, Floats
 
 PRICE_COLUMNS: Final = ("open", "high", "low", "close")
+EMPTY_CELLS: Final = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-")
+"""Texts that stand for no number. An id may be any of them but the first: NA is Namibia."""
 
 
 def value_columns(problem: Problem) -> dict[str, str]:

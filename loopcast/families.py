@@ -1,6 +1,7 @@
-"""Which features a problem has, and the few families in which a person thinks of them."""
+"""Which features a problem has, the few families in which a person thinks of them, and the buckets of how long ago."""
 
 from enum import StrEnum
+from itertools import pairwise
 
 from loopcast.config import Problem
 
@@ -56,6 +57,18 @@ def describe_family(family: Family, problem: Problem) -> str:
         Family.MARKET: "volatility of all series at the same time",
         Family.CALENDAR: f"calendar of the steps ahead: {', '.join(calendars)}",
     }[family]
+
+
+def lag_buckets(problem: Problem) -> list[tuple[str, int, int]]:
+    """Name, first and last lag of each bucket, in steps before the origin, nearest first.
+
+    The buckets end where the windows of the features do; the origin itself is one of its own.
+    """
+    length = problem.network.context_length
+    edges = [0, *(edge for edge in problem.features.scales if edge < length), length]
+    edges = sorted(set(edges))
+    pairs = [(first, following - 1) for first, following in pairwise(edges)]
+    return [(f"{first}" if first == last else f"{first}–{last}", first, last) for first, last in pairs]
 
 
 def _split_scales(problem: Problem) -> tuple[tuple[int, ...], tuple[int, ...]]:

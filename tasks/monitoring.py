@@ -10,7 +10,15 @@ from flytekit.types.error.error import FlyteError
 from loopcast.config import Problem
 from loopcast.errors import SourceError
 from loopcast.evidence.account import TrainingOutcome
-from loopcast.stores.acting import ActionOutcome, Claim, claim_next, end_training, release_claims, roll_back
+from loopcast.stores.acting import (
+    ActionOutcome,
+    Claim,
+    claim_next,
+    end_training,
+    has_training_told,
+    release_claims,
+    roll_back,
+)
 from loopcast.stores.monitoring import JudgedDay, MonitoringOutcome, TakenIn, judge, take_in
 from tasks.alerts import tell_workflow_failure
 from tasks.faults import is_transient, retry_transient_faults
@@ -132,8 +140,13 @@ def sum_up_day(problem: Problem, judged: JudgedDay, report: str, acted: ActionOu
 
 @task(requests=Resources(cpu="500m", mem="1Gi"), retries=3, timeout=timedelta(minutes=10))
 def give_up_monitoring(config: Problem, as_of: datetime, err: FlyteError | None = None) -> None:
-    """Tell of a failed monitoring, and let go of the action that it held, so that the next run takes it on."""
+    """Tell of a failed monitoring, and let go of the action that it held, so that the next run takes it on.
+
+    Where a training failed inside it, that has told of itself.
+    """
     error = "" if err is None else err.message
-    tell_workflow_failure("monitoring", {"config": config}, error)
     stores = open_stores()
-    release_claims(stores, config.name, describe_execution(stores.settings).name, error)
+    execution = describe_execution(stores.settings).name
+    if not has_training_told(stores, config.name, execution):
+        tell_workflow_failure("monitoring", {"config": config}, error)
+    release_claims(stores, config.name, execution, error)

@@ -74,6 +74,7 @@ def make_sums(n_days: int = 40, **columns: Any) -> pd.DataFrame:
         "absolute_error": 0.008,
         "expected_loss": 0.003,
         "expected_pending": 0.0,
+        "persistence_error": 0.008,
     }
     frame = pd.DataFrame(defaults | columns).sort_values(KEYS, ignore_index=True)
     return StepSums.validate(frame)

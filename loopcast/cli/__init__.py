@@ -8,6 +8,7 @@ import sys
 import typer
 
 from loopcast.cli.alerts import alerts
+from loopcast.cli.audit import audit
 from loopcast.cli.forecasts import forecasts, forget, lineage
 from loopcast.cli.history import history
 from loopcast.cli.models import check, demote, migrate, quarantine, versions
@@ -15,7 +16,7 @@ from loopcast.cli.tokens import tokens
 from loopcast.errors import LoopcastError
 
 commands = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (check, migrate, versions, history, quarantine, demote, alerts, forecasts, lineage, forget):
+for command in (check, migrate, versions, history, quarantine, demote, audit, alerts, forecasts, lineage, forget):
     commands.command()(command)
 commands.add_typer(tokens)
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from loopcast.cli.audit import record_act
 from loopcast.cli.opening import ProblemName, name_problems, open_stores
 from loopcast.config import load_problem
 from loopcast.errors import StoreError
@@ -69,9 +70,11 @@ def demote(
     to: Annotated[int | None, typer.Option(help="Version to go back to; default: the one before.")] = None,
 ) -> None:
     """Put an earlier version of a problem's model back into service."""
+    from loopcast.stores.audit import Act
     from loopcast.stores.lineage import read_actor
     from loopcast.stores.promotion import demote as take_back
 
     stores = open_stores()
     decision = take_back(stores.registry, problem, reason, read_actor(stores.settings), to_version=to)
+    record_act(stores, Act.ROLLBACK, f"version {decision.champion_after}", problem, reason=reason)
     typer.echo(f"{problem}: champion was version {decision.champion_before}, is now {decision.champion_after}")

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import typer
 
-from loopcast.cli.opening import open_stores
+from loopcast.cli.audit import record_act
+from loopcast.cli.opening import name_problems, open_stores
 from loopcast.errors import SettingsError
 
 tokens = typer.Typer(name="tokens", help="Create, list and revoke the tokens of the service.", no_args_is_help=True)
@@ -26,6 +27,7 @@ def create_token(
     ] = None,
 ) -> None:
     """Create a token of the service and show its secret, this once."""
+    from loopcast.stores.audit import Act
     from loopcast.stores.lineage import read_actor
     from loopcast.stores.tokens import Role
 
@@ -35,8 +37,16 @@ def create_token(
             "so that it is clear what the token may ask about"
         )
     stores = open_stores()
+    unknown = sorted(set(problem or ()).difference(stores.decisions.problems()))
+    if unknown:
+        raise SettingsError(f"{name}: no model of {', '.join(unknown)} was trained here; {name_problems(stores)}")
     expires_at_utc = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
     token, secret = stores.tokens.create(name, read_actor(stores.settings), Role(role), problem or (), expires_at_utc)
+    record_act(
+        stores, Act.TOKEN_CREATED, str(token.id),
+        name=name, role=role, problems=", ".join(token.problems) or "all",
+        expires="never" if expires_at_utc is None else f"{expires_at_utc:%Y-%m-%d}",
+    )  # fmt: skip
     typer.echo(secret)
     typer.echo(
         f"This is the secret of {token.name}, token {token.id}; it is not shown again. Send it with each request as "
@@ -68,5 +78,9 @@ def list_tokens() -> None:
 @tokens.command("revoke")
 def revoke_token(token_id: Annotated[UUID, typer.Argument(help="Its id, as `loopcast tokens list` shows it.")]) -> None:
     """End a token; services notice within seconds."""
-    token = open_stores().tokens.revoke(token_id)
+    from loopcast.stores.audit import Act
+
+    stores = open_stores()
+    token = stores.tokens.revoke(token_id)
+    record_act(stores, Act.TOKEN_REVOKED, str(token_id), name=token.name, owner=token.owner)
     typer.echo(f"{token.name}: revoked {token.revoked_at_utc:%Y-%m-%d %H:%M} UTC")

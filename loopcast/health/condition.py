@@ -1,6 +1,8 @@
 """What monitoring can find, each in a sentence for the person who is told."""
 
+from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from pydantic import BaseModel
 
@@ -40,6 +42,16 @@ class Finding(StrEnum):
     COVERAGE_OFF = "coverage_off"
     SKILL_LOST = "skill_lost"
     WORSE_THAN_PREDECESSOR = "worse_than_predecessor"
+
+
+LINGERING: Final = frozenset({
+    Finding.CHANGES_DRIFTED, Finding.VOLATILITY_DRIFTED, Finding.WIDTH_DRIFTED, Finding.LOCATION_DRIFTED,
+    Finding.COVERAGE_OFF,
+})  # fmt: skip
+"""Findings about a window that is nearly the same from day to day, so that they come and go around their threshold."""
+LINGER: Final = timedelta(days=14)
+"""How long one of those must be gone before it is over. In six years of GOOG they came back within ten days, or after
+months."""
 
 
 class Condition(BaseModel):

@@ -32,7 +32,7 @@ from loopcast.typing import Ints, Times
 
 JUDGED: Final = (
     "n_judged", "loss", "baseline_loss", "loss_in_reaches", "baseline_loss_in_reaches", "n_covered_80", "n_covered_95",
-    "absolute_error", "expected_loss",
+    "absolute_error", "expected_loss", "persistence_error",
 )  # fmt: skip
 """Sums over steps whose actual is known."""
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from loopcast.evidence.record import RECORD
 from loopcast.health.calibration import LevelCalibration, ShapeCalibration
-from loopcast.health.condition import Condition, Finding
+from loopcast.health.condition import Condition, Finding, Severity
 from loopcast.health.histogram import count_values, measure_ks, measure_wasserstein
 from loopcast.health.profile import Profile
 from loopcast.health.steps import Column
@@ -155,6 +155,18 @@ def measure_drift(tracks: Mapping[str, Track], profile: Profile, limits: Monitor
     )
 
 
+def highest_excess(drift: Drift, measure: Measure) -> float:
+    """How far the series that drifted furthest is on its way to the threshold: above 1 is drift, NaN is untested."""
+    return max((_excess(each) for each in drift.tests if each.measure is measure), default=math.nan)
+
+
+def _excess(test: DriftTest) -> float:
+    if test.measure not in LEVELS:
+        return test.statistic / test.high
+    far, room = test.statistic - test.trained, (test.low, test.high)[test.statistic > test.trained] - test.trained
+    return far / room
+
+
 def _measure(name: str, track: Track, profile: Profile) -> list[_Measured]:
     """The statistics of one series for which the window holds enough values."""
     watch, window = profile.watches[name], profile.window_steps
@@ -183,7 +195,8 @@ def _known(track: Track, column: Column, window: int) -> Floats:
 
 
 def _tell(tests: Sequence[DriftTest]) -> tuple[Condition, ...]:
-    """One condition for each series and finding."""
+    """One condition for each series and finding; where all series together drift, that one is told for each of them."""
+    together = {FINDINGS[each.measure] for each in tests if each.is_drifted and each.series_id == POOLED}
     conditions: dict[tuple[str, Finding], Condition] = {}
     for each in tests:  # the clearest first
         key = (each.series_id, FINDINGS[each.measure])
@@ -192,6 +205,7 @@ def _tell(tests: Sequence[DriftTest]) -> tuple[Condition, ...]:
             conditions[key] = Condition(
                 finding=key[1],
                 series_id=None if is_pooled else each.series_id,
+                severity=Severity.NOTICE if key[1] in together and not is_pooled else Severity.ALERT,
                 figures={
                     "statistic": each.statistic,
                     "trained": each.trained,

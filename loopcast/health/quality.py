@@ -84,9 +84,10 @@ def assess_quality(
         panel: Of all series, the window long or longer; later rows are left out, empty where nothing came in.
         intake: Of the rows that came in since the last assessment.
     """
-    now = int(place_on_grid(np.array([pd.Timestamp(as_of).tz_convert(None)], dtype=MOMENT), problem).numbers[0])
     times = panel["timestamp_utc"].dt.tz_convert(None).to_numpy(dtype=MOMENT)
-    numbers = place_on_grid(times, problem).numbers if len(panel) else np.empty(0, dtype=np.int64)
+    end = np.datetime64(pd.Timestamp(as_of).tz_convert(None), "us")
+    placed = place_on_grid(np.append(times, end), problem).numbers  # together: the counts of two calls may differ
+    numbers, now = placed[:-1], int(placed[-1])
     is_taken = (numbers > now - limits.window_steps) & (numbers <= now) & ~panel["is_filled"].to_numpy(dtype=bool)
     frame = panel[is_taken].assign(number=numbers[is_taken])
     series = {

@@ -41,6 +41,11 @@ class SkillState(BaseModel):
     triggered_on: date | None = None
     """Day of the last trigger against this champion."""
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether this champion's skill was lost, until the cool-down ends."""
+        return self.triggered_on is not None and (self.cooldown_days > 0 or self.triggered_on == self.last_day)
+
 
 class SkillWatch(BaseModel):
     """What a run of days did to the CUSUM."""

@@ -158,6 +158,11 @@ def measure_columns(steps: Steps, problem: Problem) -> dict[Column, Floats]:
     return values
 
 
+def measure_change(steps: Steps, problem: Problem) -> Floats:
+    """Change of the level from the origin to the target, in the level's unit, shape (n,); NaN where it is not known."""
+    return _transform(steps.actual, problem) - _transform(steps.origin_value, problem)
+
+
 def reach_of(ewma_deviation: Floats, horizon: Ints) -> Floats:
     """What a step's target may be expected to move, in the level's unit, shape (n,); NaN where the series stands still.
 

@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from loopcast.config import Problem
 from loopcast.contracts import Utc
-from loopcast.health.steps import Column, Steps, measure_columns, reach_of
+from loopcast.health.steps import Column, Steps, measure_change, measure_columns, reach_of
 from loopcast.typing import Floats
 
 KEYS: Final = ["day_utc", "model_version", "series_id", "horizon"]
@@ -30,7 +30,7 @@ class StepSums(pa.DataFrameModel):
     horizon: Series[int] = pa.Field(ge=1)
     n_steps: Series[float] = pa.Field(ge=0)
     n_judged: Series[float] = pa.Field(ge=0)
-    """Steps whose actual is known; the sums below are of these, but for the last."""
+    """Steps whose actual is known; the sums below are of these, but for `expected_pending`."""
     loss: Series[float] = pa.Field(ge=0)
     baseline_loss: Series[float] = pa.Field(ge=0)
     loss_in_reaches: Series[float] = pa.Field(ge=0)
@@ -43,6 +43,8 @@ class StepSums(pa.DataFrameModel):
     """What the baseline expected of itself, from the volatility at the origins."""
     expected_pending: Series[float] = pa.Field(ge=0)
     """The same of the steps whose actual is not known."""
+    persistence_error: Series[float] = pa.Field(ge=0, nullable=True)
+    """Absolute error of the last value, as if nothing changed; NaN where it was not added up yet."""
 
     class Config:
         """One row per key, nothing else."""
@@ -82,6 +84,7 @@ def sum_steps(steps: Steps, problem: Problem, values: Mapping[Column, Floats] | 
             "n_steps": np.ones(len(steps)),
             **{name: np.where(is_judged, value, 0.0) for name, value in judged.items()},
             "expected_pending": np.where(is_judged, 0.0, expected),
+            "persistence_error": np.where(is_judged, np.abs(measure_change(steps, problem)), 0.0),
         }
     )
     sums = frame.groupby(KEYS, as_index=False).sum()

@@ -47,7 +47,7 @@ def reach_verdict(
     needs_rollback = shadow is not None and shadow.is_worse
     has_lost_skill = bool(skill.triggers)
     conditions = [*quality.conditions, *drift.conditions, *_check_performance(performance, limits, forecast_lag_steps)]
-    if has_lost_skill or (skill.state.triggered_on is not None and skill.state.cooldown_days > 0):
+    if has_lost_skill or skill.state.is_lost:
         conditions.append(_tell_loss(skill, performance))
     if shadow is not None and needs_rollback:
         conditions.append(_tell_worse(shadow))

@@ -12,6 +12,8 @@ from loopcast.typing import Floats, Times
 
 POOLED: Final = "*"
 """The name of the mean over all series; no series is called so in a problem that has several."""
+OF_VERSION: Final = (Column.INTERVAL_WIDTH, Column.MEDIAN_LOCATION)
+"""Watched columns that say something of the model, and not of its inputs."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,22 @@ class Track:
         return Track(self.origin_utc[-n_steps:], {column: v[-n_steps:] for column, v in self.values.items()})
 
 
-def split_tracks(steps: Steps, values: Mapping[Column, Floats]) -> dict[str, Track]:
+def split_tracks(
+    steps: Steps, values: Mapping[Column, Floats], model_version: int | None = None
+) -> dict[str, Track]:
     """A track for each series; of several forecasts of one series and origin the mean.
 
     Args:
         values: Columns of the steps as `measure_columns` gives them.
+        model_version: Whose intervals are watched; those of others are not known. None: of all versions.
     """
     is_next = steps.horizon == 1
     frame = pd.DataFrame(
         {"series": steps.series[is_next], "origin_utc": steps.origin_utc[is_next]}
         | {column.value: values[column][is_next] for column in WATCHED}
     )
+    if model_version is not None:
+        frame.loc[steps.model_version[is_next] != model_version, list(OF_VERSION)] = np.nan
     means = frame.groupby(["series", "origin_utc"]).mean()
     tracks = {}
     for code, rows in means.groupby(level="series"):

@@ -4,7 +4,6 @@ The value explained is the log-stretch averaged over the horizons: +0.1 means in
 baseline's. A group that is left out takes the mean of its feature over the validation origins.
 """
 
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 import torch
 
 from loopcast.config import Problem
+from loopcast.families import lag_buckets
 from loopcast.features import Design, build_design, window_rows
 from loopcast.model.forecaster import Forecaster
 from loopcast.model.residual import Residual
@@ -22,18 +22,6 @@ MAX_ORIGINS: Final = 40
 """Origins explained for the global picture; the mean of absolute values then moves by a few percent between samples."""
 PERMUTATIONS: Final = 1
 """Random orders, each walked forth and back, for each origin; its noise averages out over the origins."""
-
-
-def lag_buckets(problem: Problem) -> list[tuple[str, int, int]]:
-    """Name, first and last lag of each bucket, in steps before the origin, nearest first.
-
-    The buckets end where the windows of the features do; the origin itself is one of its own.
-    """
-    length = problem.network.context_length
-    edges = [0, *(edge for edge in problem.features.scales if edge < length), length]
-    edges = sorted(set(edges))
-    pairs = [(first, following - 1) for first, following in pairwise(edges)]
-    return [(f"{first}" if first == last else f"{first}–{last}", first, last) for first, last in pairs]
 
 
 def explain_forecaster(forecaster: Forecaster, panel: pd.DataFrame, problem: Problem) -> pd.DataFrame:

@@ -4,21 +4,27 @@ The rows stand in `action_log`; that a training goes through the gate is for the
 """
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+import psycopg
 from pydantic import BaseModel
 
-from loopcast.errors import OutdatedError
+from loopcast.errors import OutdatedError, StoreError
 from loopcast.evidence.account import TrainingOutcome
 from loopcast.evidence.record import RECORD
 from loopcast.stores.action_log import ActionLog
 from loopcast.stores.actions import Action, ActionKind, ActionState
+from loopcast.stores.failures import is_failure_told
 from loopcast.stores.promotion import demote
 from loopcast.stores.run_states import describe_process
 
 if TYPE_CHECKING:
     from loopcast.stores.opened import Stores
+
+
+TRAINING: Final = "training"
+"""The workflow that carries out a retraining."""
 
 
 class Claim(BaseModel):
@@ -90,6 +96,17 @@ def end_training(stores: "Stores", claim: Claim, trained: TrainingOutcome) -> Ac
     if claim.action is not None:
         ActionLog(stores.database).finish(claim.action, ActionState.DONE, outcome, datetime.now(UTC))
     return ActionOutcome(sentence=outcome)
+
+
+def has_training_told(stores: "Stores", problem: str, execution: str) -> bool:
+    """Whether the training that a failed run had taken on has told people itself; no where that cannot be known."""
+    process = "" if execution else describe_process()
+    try:
+        held = ActionLog(stores.database).held(problem, execution, process)
+        since = [each.started_at_utc for each in held if each.kind is ActionKind.RETRAIN and each.started_at_utc]
+        return bool(since) and is_failure_told(stores, problem, TRAINING, min(since))
+    except (StoreError, psycopg.Error):
+        return False
 
 
 def release_claims(stores: "Stores", problem: str, execution: str, why: str) -> None:

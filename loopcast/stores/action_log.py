@@ -108,10 +108,13 @@ class ActionLog:
     def release(self, problem: str, holder: str, process: str, why: str, at_utc: datetime) -> None:
         """Let go of what a run held that failed: by its execution, or without one by its process."""
         with self.lock(problem) as lock:
-            for action in _read_open(lock, problem, TO_DO):
-                is_ours = action.process == process if process else action.holder == holder
-                if action.state is ActionState.RUNNING and is_ours:
-                    lock.execute(UPDATE, _row(action.give_up(why, at_utc)))
+            for action in _read_held(lock, problem, holder, process):
+                lock.execute(UPDATE, _row(action.give_up(why, at_utc)))
+
+    def held(self, problem: str, holder: str, process: str) -> list[Action]:
+        """What a run holds: by its execution, or without one by its process."""
+        with self.lock(problem) as lock:
+            return _read_held(lock, problem, holder, process)
 
     def judged_version(self, problem: str, as_of: datetime) -> int | None:
         """The champion against which a look at this very moment called for something, None where it did not."""
@@ -143,6 +146,14 @@ class ActionLog:
 def _read_open(lock: Connection[TupleRow], problem: str, kinds: Sequence[ActionKind]) -> list[Action]:
     with lock.cursor(row_factory=dict_row) as cursor:
         return [Action.model_validate(row) for row in cursor.execute(SELECT_OPEN, [problem, list(kinds)])]
+
+
+def _read_held(lock: Connection[TupleRow], problem: str, holder: str, process: str) -> list[Action]:
+    return [
+        action
+        for action in _read_open(lock, problem, TO_DO)
+        if action.state is ActionState.RUNNING and (action.process == process if process else action.holder == holder)
+    ]
 
 
 def _row(action: Action) -> dict[str, object]:

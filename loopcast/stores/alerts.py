@@ -5,9 +5,9 @@ How a condition begins and ends stands in `conditions`, what is said in `message
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from psycopg import Connection
@@ -16,7 +16,15 @@ from psycopg.types.json import Json
 
 from loopcast.settings import Settings
 from loopcast.stores.channels import open_channels
-from loopcast.stores.conditions import Alert, AlertChanges, AlertState, Condition, Key, compare_conditions
+from loopcast.stores.conditions import (
+    NO_LINGER,
+    Alert,
+    AlertChanges,
+    AlertState,
+    Condition,
+    Key,
+    compare_conditions,
+)
 from loopcast.stores.database import Database
 from loopcast.stores.messages import Message
 from loopcast.stores.outbox import Delivery, Outbox
@@ -56,7 +64,14 @@ class AlertStore:
     database: Database
     outbox: Outbox
 
-    def update(self, problem: str, scope: str, conditions: Iterable[Condition], at_utc: datetime) -> AlertChanges:
+    def update(
+        self,
+        problem: str,
+        scope: str,
+        conditions: Iterable[Condition],
+        at_utc: datetime,
+        linger: Mapping[str, timedelta] = NO_LINGER,
+    ) -> AlertChanges:
         """Remember what a scope finds wrong, tell people what is new and what is over, and return both.
 
         Two processes that report the same at once raise it once. A channel that fails is tried again by whoever
@@ -67,6 +82,7 @@ class AlertStore:
             scope: Who looked, such as one monitor; an open condition that it does not name has recovered.
             conditions: All that it found wrong; none for nothing.
             at_utc: The moment that it looked at.
+            linger: As `compare_conditions` takes it.
 
         Raises:
             StoreError: The database does not answer.
@@ -74,7 +90,7 @@ class AlertStore:
         """
         with self.database.locked(f"alerts {problem} {scope}") as connection:
             latest = _read_latest(connection, problem, scope)
-            changes = compare_conditions(problem, scope, conditions, latest, at_utc)
+            changes = compare_conditions(problem, scope, conditions, latest, at_utc, linger)
             for alert in changes.raised:
                 connection.execute(INSERT, _row(alert))
             for alert in (*changes.seen, *changes.recovered):

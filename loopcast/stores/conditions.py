@@ -5,9 +5,10 @@ Which figure is a condition is for the monitors to say. `alerts` remembers, `out
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Final
 from uuid import UUID, uuid4
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
@@ -17,6 +18,7 @@ from loopcast.stores.quarantine import storable
 
 Key = tuple[str, str]
 """Kind and subject: what makes two conditions of one scope the same."""
+NO_LINGER: Final[Mapping[str, timedelta]] = MappingProxyType({})
 Text = Annotated[str, AfterValidator(storable)]
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 
@@ -98,11 +100,17 @@ class AlertChanges:
 
 
 def compare_conditions(
-    problem: str, scope: str, conditions: Iterable[Condition], latest: Mapping[Key, Alert], at_utc: datetime
+    problem: str,
+    scope: str,
+    conditions: Iterable[Condition],
+    latest: Mapping[Key, Alert],
+    at_utc: datetime,
+    linger: Mapping[str, timedelta] = NO_LINGER,
 ) -> AlertChanges:
     """What a look at a scope changes: new conditions are raised, those that are gone have recovered.
 
-    A look that is older than what is known of a condition changes nothing about it; the same look twice neither.
+    A look that is older than what is known of a condition changes nothing about it; the same look twice neither. While
+    a condition without a subject is there, those of its kind that have one are not over: it stands for all of them.
 
     Args:
         problem: Name of the problem.
@@ -110,11 +118,11 @@ def compare_conditions(
         conditions: All that the scope found wrong.
         latest: The last episode of each condition of the scope.
         at_utc: When it was so.
+        linger: Of kinds that come and go, how long one must not have been seen before it has recovered.
 
     Raises:
         ValueError: A condition is named twice.
 
-    >>> from datetime import timedelta
     >>> noon = datetime(2008, 9, 15, 12, tzinfo=UTC)
     >>> drift = Condition(kind="drift", subject="GOOG", severity=Severity.WARNING, sentence="GOOG drifts")
     >>> (alert,) = compare_conditions("google", "drift", [drift], {}, noon).raised
@@ -145,6 +153,7 @@ def compare_conditions(
         recovered=tuple(
             alert.model_copy(update={"state": AlertState.RECOVERED, "recovered_at_utc": at_utc})
             for key, alert in news.items()
-            if key in is_open and key not in present
+            if key in is_open and key not in present and (alert.kind, "") not in present
+            if at_utc - alert.last_seen_at_utc >= linger.get(alert.kind, timedelta(0))
         ),
     )

@@ -24,6 +24,7 @@ from loopcast.model.folder import load_forecaster
 from loopcast.model.forecaster import Candidate
 from loopcast.stores.artifacts import ArtifactStore
 from loopcast.stores.opened import Stores
+from loopcast.stores.skill_days import SkillDays
 
 if TYPE_CHECKING:
     from loopcast.stores.model_version import ModelVersion
@@ -44,6 +45,7 @@ class Contest:
         snapshot: Likewise.
         offered: The challenger's candidate.
         losses: Of all candidates in the challenger's walk forward.
+        skill_days: What monitoring found of the champion.
     """
 
     registry: "Registry"
@@ -52,11 +54,13 @@ class Contest:
     snapshot: SnapshotFacts
     offered: Candidate
     losses: DataFrame[OriginLosses]
+    skill_days: SkillDays
 
     def judge(self, champion: "ModelVersion | None") -> Verdict:
         """What the gate decides if this is the champion; None for no champion."""
         theirs = None if champion is None else self._champion_losses(champion)
         is_other_question = champion is not None and theirs is None
+        skill = None if champion is None else self.skill_days.last_state(self.problem.name, champion.version)
         age_s = 0.0 if champion is None else (self.snapshot.last_utc - champion.trained_until_utc).total_seconds()
         return decide(
             self.losses,
@@ -65,6 +69,7 @@ class Contest:
             horizon=self.problem.horizon,
             gate=self.problem.gate,
             champion_age_days=age_s / 86_400,
+            has_champion_lost_skill=skill is not None and skill.is_lost,
             is_other_question=is_other_question,
         )
 
@@ -94,4 +99,5 @@ def open_contest(
 ) -> Contest:
     """The case of a registered version."""
     offered = stores.registry.version(problem.name, version).candidate
-    return Contest(stores.registry, stores.artifacts, problem, snapshot, offered, losses)
+    skill_days = SkillDays(stores.database)
+    return Contest(stores.registry, stores.artifacts, problem, snapshot, offered, losses, skill_days)

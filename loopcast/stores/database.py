@@ -6,7 +6,7 @@ table `alembic_version` and take another's for their own.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -69,13 +69,17 @@ class Database:
         Raises:
             StoreError: The server cannot be reached, or went away meanwhile.
         """
-        with self.open_connection() as connection:
+        with self.lend_connection() as connection:
             try:
                 yield connection
             except psycopg.OperationalError as exc:
                 if not connection.broken:
                     raise
                 raise StoreError(f"the database at {self.place} went away: {_one_line(exc)}; ask again") from exc
+
+    def lend_connection(self) -> AbstractContextManager[psycopg.Connection[TupleRow]]:
+        """A connection for one transaction; closed afterwards, unless `kept_connections` keeps it."""
+        return self.open_connection()
 
     @contextmanager
     def locked(self, key: str) -> Iterator[psycopg.Connection[TupleRow]]:

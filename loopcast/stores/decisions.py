@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID, uuid4
 
 from psycopg import Connection
@@ -39,6 +39,10 @@ SELECT_UNAPPLIED = (
     "WHERE problem = %s AND applied_at_utc IS NULL ORDER BY position"
 )
 MARK_APPLIED = "UPDATE loopcast.decisions SET applied_at_utc = now() WHERE id = %s AND applied_at_utc IS NULL"
+
+
+BY_HAND_RULE: Final = "by_hand"
+"""Of a promotion that a person decided without the gate."""
 
 
 class DecisionKind(StrEnum):
@@ -158,7 +162,7 @@ class MemoryDecisionStore:
 
 def as_verdict(decision: Decision) -> Verdict | None:
     """The gate's verdict that led to a promotion or a rejection; None for what a person decided without the gate."""
-    if decision.kind not in {DecisionKind.PROMOTION, DecisionKind.REJECTION}:
+    if decision.kind not in {DecisionKind.PROMOTION, DecisionKind.REJECTION} or decision.rule == BY_HAND_RULE:
         return None
     is_promoted = decision.kind is DecisionKind.PROMOTION
     return Verdict(

@@ -4,8 +4,9 @@ from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from evidently.sdk.models import DashboardModel, DashboardPanelPlot, DashboardTabModel, PanelMetric
-from evidently.sdk.panels import counter_panel, line_plot_panel
+from evidently.sdk.panels import bar_plot_panel, line_plot_panel
 
+from loopcast.health.condition import Severity
 from loopcast.health.drift import Measure
 from loopcast.health.steps import WATCHED
 from loopcast.stores.evidently_metrics import KS, WASSERSTEIN, MonitoringFigure, RollUpDistance
@@ -18,8 +19,11 @@ NAMESPACE: Final = uuid5(NAMESPACE_URL, "loopcast/evidently")
 def build_dashboard(project: UUID, horizon: int) -> DashboardModel:
     """The dashboard, with the same ids each time, so that saving it again changes nothing."""
     panels = [
-        counter_panel("Alerting conditions", [_figure(CONDITIONS, "alert")], size="half"),
-        counter_panel("Drift, in thresholds", [_figure(DRIFT, measure.value) for measure in Measure], size="half"),
+        bar_plot_panel(  # no counter, which says "no value" of zero
+            "Conditions",
+            [_figure(CONDITIONS, severity.value) for severity in Severity],
+            "Of an alert somebody was told; a notice stands in the report",
+        ),
         line_plot_panel(
             "Skill over the EWMA baseline",
             [_figure(SKILL, f"skill, {scope}") for scope in ("all horizons", "horizon 1", f"horizon {horizon}")],

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -27,6 +28,7 @@ T = TypeVar("T")
 NO_TELEMETRY: Final = "DO_NOT_TRACK"
 USER: Final = UUID(int=0)
 """Evidently's user where nobody signs in."""
+SELECT_RUN = "SELECT id FROM evidently.snapshots WHERE project_id = %s AND name = %s"
 DELETE_POINTS = "DELETE FROM evidently.points WHERE snapshot_id = ANY(%s)"
 SELECT_RUNS = "SELECT id FROM evidently.snapshots WHERE project_id = %s AND name = %s AND id <> %s"
 DELETE_RUNS = "DELETE FROM evidently.snapshots WHERE id = ANY(%s)"
@@ -45,7 +47,7 @@ class EvidentlyStore:
             from evidently.ui.service.base import Project
 
             from loopcast.stores.evidently_panels import build_dashboard
-            from loopcast.stores.evidently_report import name_run, run_report
+            from loopcast.stores.evidently_report import run_report
         snapshot, project = run_report(account).to_snapshot_model(), identify_project(account.problem.name)
         with self.database.locked(f"evidently/{account.problem.name}") as connection:
             manager = self._manager
@@ -55,7 +57,7 @@ class EvidentlyStore:
             dashboard = build_dashboard(project, account.problem.horizon)
             _finish(manager.save_project_dashboard(USER, project, dashboard))
             run = UUID(str(_finish(manager.add_snapshot(USER, project, snapshot))))
-            _delete_others(connection, project, name_run(account), run)
+            _delete_others(connection, project, name_day(account.as_of), run)
         return run
 
     def prepare(self) -> None:
@@ -87,6 +89,25 @@ class EvidentlyStore:
 def identify_project(problem: str) -> UUID:
     """The project of a problem, the same on every machine."""
     return uuid5(NAMESPACE_URL, f"loopcast/evidently/{problem}")
+
+
+def find_run(database: Database, problem: str, as_of: datetime) -> UUID | None:
+    """The run of a problem's day; None where none is kept, or Evidently was never used."""
+    with database.connect() as connection:
+        (table,) = connection.execute("SELECT to_regclass('evidently.snapshots')").fetchone() or (None,)
+        if table is None:
+            return None
+        found = connection.execute(SELECT_RUN, [identify_project(problem), name_day(as_of)]).fetchone()
+    return None if found is None else UUID(str(found[0]))
+
+
+def name_day(as_of: datetime) -> str:
+    """The name of a day's run, of which there is one.
+
+    >>> name_day(datetime.fromisoformat("2013-03-01T23:30:00-05:00"))
+    '2013-03-02'
+    """
+    return f"{as_of.astimezone(UTC):%Y-%m-%d}"
 
 
 @contextmanager

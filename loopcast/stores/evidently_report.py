@@ -16,7 +16,7 @@ from evidently.metrics import MeanValue
 from evidently.tests import lte
 
 from loopcast.health.condition import Severity
-from loopcast.health.drift import LEVELS, Drift, DriftTest, Measure
+from loopcast.health.drift import Measure, highest_excess
 from loopcast.health.histogram import read_quantiles
 from loopcast.health.performance import Figures
 from loopcast.health.report_account import MonitoringAccount, Pair
@@ -31,6 +31,7 @@ from loopcast.stores.evidently_metrics import (
     RollUpDistance,
     write_pair,
 )
+from loopcast.stores.evidently_project import name_day
 from loopcast.typing import Floats
 
 SAMPLE_ROWS: Final = 2_000
@@ -81,13 +82,8 @@ def run_report(account: MonitoringAccount) -> Snapshot:
         timestamp=account.as_of.astimezone(UTC).replace(tzinfo=None),
         metadata={"model_version": str(account.model_version), "problem": account.problem.name},
         tags=[f"version {account.model_version}"],
-        name=name_run(account),
+        name=name_day(account.as_of),
     )
-
-
-def name_run(account: MonitoringAccount) -> str:
-    """The day, of which there is one run."""
-    return f"{account.as_of.astimezone(UTC):%Y-%m-%d}"
 
 
 def list_figures(account: MonitoringAccount) -> Iterator[Figure]:
@@ -111,11 +107,6 @@ def list_figures(account: MonitoringAccount) -> Iterator[Figure]:
         yield Figure(TRAINED, column.value, pair.trained.deviation or 1.0)
 
 
-def highest_excess(drift: Drift, measure: Measure) -> float:
-    """How far the series that drifted furthest is on its way to the threshold: above 1 is drift, NaN is untested."""
-    return max((_excess(each) for each in drift.tests if each.measure is measure), default=math.nan)
-
-
 def sample_columns(account: MonitoringAccount, *, is_live: bool) -> pd.DataFrame:
     """Evenly spaced quantiles of each column: a sample that any number of rows fits into, and without chance."""
     levels = (np.arange(SAMPLE_ROWS) + 0.5) / SAMPLE_ROWS
@@ -132,10 +123,3 @@ def _list_skill(scope: str, figures: Figures) -> Iterator[Figure]:
     yield Figure(SKILL, f"80 % coverage, {scope}", figures.coverage_80_ratio)
     yield Figure(SKILL, f"95 % coverage, {scope}", figures.coverage_95_ratio)
     yield Figure(SKILL, f"MASE, {scope}", figures.mase)
-
-
-def _excess(test: DriftTest) -> float:
-    if test.measure not in LEVELS:
-        return test.statistic / test.high
-    far, room = test.statistic - test.trained, (test.low, test.high)[test.statistic > test.trained] - test.trained
-    return far / room

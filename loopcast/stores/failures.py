@@ -18,6 +18,8 @@ from loopcast.stores.outbox import attempt
 FAILED_KIND: Final = "workflow_failed"
 MAX_ERROR_CHARACTERS: Final = 500
 """Of an error in a message; the execution has the rest."""
+MOST_OPEN: Final = 1000
+"""Alerts of a problem that are looked through; the open ones come first."""
 CREDENTIALS: Final = re.compile(r"://[^\s\"'<>]*@|(?<=[?&;\s])(?i:password|passwd|pwd|secret|token|key)=[^\s&;,\"']+")
 """What an error from outside may quote of an address or a connection string."""
 
@@ -57,6 +59,15 @@ def tell_failure(stores: Stores, problem: str, workflow: str, error: str, link: 
 def tell_success(stores: Stores, problem: str, workflow: str) -> None:
     """Tell people that a workflow which had failed works again; nothing if it had not."""
     stores.alerts.update(problem, _name_scope(workflow), [], datetime.now(UTC))
+
+
+def is_failure_told(stores: Stores, problem: str, workflow: str, since_utc: datetime) -> bool:
+    """Whether people know that a workflow failed since a moment."""
+    alerts = (each.alert for each in stores.alerts.history(problem, limit=MOST_OPEN))
+    return any(
+        each.scope == _name_scope(workflow) and each.state is AlertState.RAISED and each.last_seen_at_utc >= since_utc
+        for each in alerts
+    )
 
 
 def summarize_error(error: str) -> str:

@@ -5,14 +5,14 @@ How a day is judged stands in `health.day`, what people are told in `alerts`, wh
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 from pydantic import BaseModel
 
 from loopcast.config import Problem
-from loopcast.errors import DataRefusedError, StoreError
+from loopcast.errors import DataRefusedError, ProblemError, StoreError
 from loopcast.evidence.record import RECORD, Moment
 from loopcast.health.condition import Condition, Finding
 from loopcast.health.day import DayJudgement, DayMaterial, begin_window, end_of_days, judge_day
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 NEWEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for the newest step of the data, where a moment cannot be left out."""
+CLOCKS_DIFFER: Final = timedelta(minutes=10)
+"""Between who asks and who looks."""
 EMPTY: Final = {"series_id": "str", "timestamp_utc": "datetime64[us, UTC]", "target": "float64", "is_filled": "bool"}
 """Columns of a panel without a row."""
 COPIES: Final = (Reason.DUPLICATE.value, Reason.CONFLICTING_DUPLICATE.value)
@@ -121,7 +123,15 @@ def judge(stores: "Stores", problem: Problem, taken: TakenIn, as_of: datetime = 
 
     Args:
         as_of: `NEWEST` for the newest step.
+
+    Raises:
+        ProblemError: The moment is still to come.
     """
+    if as_of > datetime.now(UTC) + CLOCKS_DIFFER:
+        raise ProblemError(
+            f"{problem.name}: {as_of:%Y-%m-%d %H:%M} lies in the future; looked at now, it would keep every day until then "
+            "from being acted on; name a moment that is over, or none for the newest step"
+        )
     moment = (taken.last_utc or datetime.now(UTC)) if as_of == NEWEST else as_of.astimezone(UTC)
     acted_on = ActionLog(stores.database).judged_version(problem.name, moment)
     version = (
@@ -176,11 +186,11 @@ def read_material(
 
 
 def keep_judgement(stores: "Stores", problem: Problem, version: int, as_of: datetime, judgement: DayJudgement) -> None:
-    """Remember the skill CUSUM, and what the day calls for; a look before the last one calls for nothing."""
+    """Remember what the day came to, and what it calls for; a look before the last one calls for nothing."""
     actions = ActionLog(stores.database)
     now = datetime.now(UTC)
     with actions.lock(problem.name) as lock:
-        SkillDays(stores.database).keep(lock, problem.name, as_of, version, judgement.skill)
+        SkillDays(stores.database).keep(lock, problem.name, as_of, version, judgement)
         if is_last_look(lock, problem.name, as_of):
             found = list(find_actions(judgement, problem.name, version, as_of, now))
             actions.record(lock, problem.name, found, judgement.skill.state.cooldown_days, now)

@@ -8,13 +8,12 @@ from loopcast.config import Problem
 from loopcast.health.day import DayJudgement, begin_window, end_of_days
 from loopcast.health.report import render_monitoring
 from loopcast.health.report_account import Event, MonitoringAccount, pair_columns
-from loopcast.stores.action_log import ActionLog
-from loopcast.stores.actions import ActionKind
 from loopcast.stores.evidently_project import EvidentlyStore
 from loopcast.stores.monitoring import JudgedDay
 from loopcast.stores.profiles import read_profile
 from loopcast.stores.rollups import RollUpStore
 from loopcast.stores.skill_days import SkillDays
+from loopcast.stores.timeline import EventKind, Happening, Timeline
 
 if TYPE_CHECKING:
     from loopcast.stores.opened import Stores
@@ -68,24 +67,12 @@ def draw_up_account(
 
 def list_events(stores: "Stores", problem: str, limit: int) -> list[Event]:
     """What was decided, done and told about a problem, the latest first."""
-    events = []
-    for decision in stores.decisions.history(problem, limit):
-        reasons = "; ".join(decision.reasons) or f"by the rule {decision.rule.replace('_', ' ')}"
-        sentence = f"Version {decision.model_version}: {reasons}"
-        events.append(Event(decision.decided_at_utc, decision.kind.value, sentence))
-    for action in ActionLog(stores.database).history(problem, limit):
-        kind = action.kind.replace("_", " ")
-        began = "begins" if action.kind is ActionKind.COOL_DOWN else "called for"
-        events.append(Event(action.triggered_at_utc, f"{kind} {began}", action.sentence))
-        if action.ended_at_utc is not None:
-            events.append(Event(action.ended_at_utc, f"{kind} {action.state}", action.outcome))
-        elif action.outcome:
-            events.append(
-                Event(action.started_at_utc or action.triggered_at_utc, f"{kind} {action.state}", action.outcome)
-            )
-    for episode in stores.alerts.history(problem, limit):
-        alert = episode.alert
-        events.append(Event(alert.raised_at_utc, "alert raised", alert.sentence))
-        if alert.recovered_at_utc is not None:
-            events.append(Event(alert.recovered_at_utc, "alert recovered", alert.sentence))
-    return sorted(events, key=lambda each: each.moment_utc, reverse=True)[:limit]
+    return [
+        Event(each.moment_utc, each.what.replace("_", " "), _tell(each))
+        for each in Timeline(stores.database).read(problem, limit)
+    ]
+
+
+def _tell(event: Happening) -> str:
+    is_decision = event.kind is EventKind.DECISION
+    return f"Version {event.subject}: {event.sentence}" if is_decision else event.sentence

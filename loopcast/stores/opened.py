@@ -8,12 +8,16 @@ from loopcast.settings import Settings
 from loopcast.stores.actuals import ActualStore
 from loopcast.stores.alerts import AlertStore, open_alerts
 from loopcast.stores.artifacts import ArtifactStore
+from loopcast.stores.audit import AuditStore
 from loopcast.stores.database import Database, open_database
 from loopcast.stores.decisions import DecisionStore
+from loopcast.stores.files import FileStore
 from loopcast.stores.forecasts import ForecastStore
 from loopcast.stores.model_versions import ModelVersionStore
 from loopcast.stores.quarantine import QuarantineStore
+from loopcast.stores.query_store import QueryStore
 from loopcast.stores.tokens import TokenStore
+from loopcast.stores.uploads import UploadStore
 
 if TYPE_CHECKING:
     from loopcast.stores.registry import Registry
@@ -69,6 +73,26 @@ class Stores:
     def tokens(self) -> TokenStore:
         """Who may ask the service."""
         return TokenStore(self.database)
+
+    @cached_property
+    def files(self) -> FileStore:
+        """Files of queries and uploads."""
+        return FileStore(self.settings.artifacts)
+
+    @cached_property
+    def queries(self) -> QueryStore:
+        """Long queries."""
+        return QueryStore(self.database)
+
+    @cached_property
+    def uploads(self) -> UploadStore:
+        """What people uploaded for their queries."""
+        return UploadStore(self.database, self.files)
+
+    @cached_property
+    def audit(self) -> AuditStore:
+        """Who changed what."""
+        return AuditStore(self.database)
 
     @cached_property
     def registry(self) -> "Registry":

@@ -9,7 +9,7 @@ from typing import Final
 
 from loopcast.errors import OutdatedError, StoreError
 from loopcast.evidence.gate import Rule, Verdict
-from loopcast.stores.decisions import Decision, DecisionKind, Decisions, DecisionStore
+from loopcast.stores.decisions import BY_HAND_RULE, Decision, DecisionKind, Decisions, DecisionStore
 from loopcast.stores.model_version import ModelVersion
 from loopcast.stores.registry import Registry
 from loopcast.stores.settlement import Settlement
@@ -43,6 +43,39 @@ def promote(registry: Registry, problem: str, version: int, judge: Judge, actor:
         taken_back = _find_taken_back(settlement, challenger)
         verdict = judge(champion) if taken_back is None else _refuse(taken_back)
         return settlement.carry_out(_decide(challenger, champion, verdict, actor))
+
+
+def promote_by_hand(registry: Registry, problem: str, version: int, reason: str, actor: str) -> Decision:
+    """Put a version into service because a person says so, without the gate, and return the decision.
+
+    One that is in service already stays, and the decision that put it there is returned.
+
+    Args:
+        registry: Shows the outcome by its aliases.
+        problem: Name of the problem.
+        version: Any; also one that was taken out of service, which the gate would turn down.
+        reason: One sentence for a person.
+        actor: Who asks.
+
+    Raises:
+        StoreError: There is no such version.
+    """
+    chosen = registry.version(problem, version)
+    with _settled(registry, problem) as (settlement, champion):
+        if champion is not None and champion.version == version:
+            return _find_entry(settlement.decisions, champion)
+        decision = Decision(
+            problem=problem,
+            kind=DecisionKind.PROMOTION,
+            model_version=str(chosen.version),
+            champion_before=None if champion is None else str(champion.version),
+            champion_after=str(chosen.version),
+            rule=BY_HAND_RULE,
+            reasons=(reason,),
+            figures={},
+            actor=actor,
+        )
+        return settlement.carry_out(decision)
 
 
 def reject(registry: Registry, problem: str, version: int, verdict: Verdict, actor: str) -> Decision:
@@ -182,11 +215,10 @@ def _find_taken_back(settlement: Settlement, challenger: ModelVersion) -> Decisi
         )
 
     for each in settlement.decisions.history(challenger.problem, limit=None):
-        if each.kind is DecisionKind.DEMOTION:
-            if is_same(each.champion_after, each):
-                return None
-            if is_same(each.model_version, each):
-                return each
+        if each.kind in {DecisionKind.DEMOTION, DecisionKind.PROMOTION} and is_same(each.champion_after, each):
+            return None
+        if each.kind is DecisionKind.DEMOTION and is_same(each.model_version, each):
+            return each
     return None
 
 

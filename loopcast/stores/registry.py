@@ -180,10 +180,17 @@ class Registry:
         return self._download(version, f"{MODEL}/data/{FORECASTER}", into)
 
     def read_figures(self, version: ModelVersion) -> dict[str, float]:
-        """The figures of the version in its backtest, by name and unit, as `TrainingRun.log_scores` kept them."""
+        """The figures of the version in its backtest, by name and unit, as `TrainingRun.log_scores` kept them.
+
+        Beside them its skill over the EWMA baseline, which was judged at the same origins.
+        """
         logged = self.client.get_run(version.run_id).data.metrics
         prefix = f"{version.candidate}/"
-        return {name.removeprefix(prefix): value for name, value in logged.items() if name.startswith(prefix)}
+        figures = {name.removeprefix(prefix): value for name, value in logged.items() if name.startswith(prefix)}
+        reference = logged.get("ewma/pinball")
+        if reference and "pinball" in figures:
+            figures["skill_ratio"] = 1 - figures["pinball"] / reference
+        return figures
 
     def read_frame(self, version: ModelVersion, name: str) -> pd.DataFrame:
         """A table that the version's training kept by `TrainingRun.log_frame`.

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,14 +21,12 @@ from loopcast.health.histogram import Bins, Histogram
 from loopcast.health.rollup import RollUp, merge_rollups, unpack_counts
 from loopcast.health.steps import WATCHED, Column
 from loopcast.health.sums import StepSums
-from loopcast.health.watched import Track
+from loopcast.health.watched import OF_VERSION, Track
 from loopcast.stores.database import Database
 from loopcast.stores.rollup_days import DAY, DueDays, find_due, find_whole, take_marks
 from loopcast.stores.rollup_sums import SUMS, DaySums, EdgesOf
 from loopcast.stores.step_rows import read_steps
 
-OF_VERSION: Final = (Column.INTERVAL_WIDTH, Column.MEDIAN_LOCATION)
-"""Watched columns that say something of the model, and not of its inputs."""
 SELECT_WINDOW = """
     SELECT model_version, column_name, total, squares, minimum, maximum, low, high, counts
     FROM loopcast.rollups JOIN loopcast.rollup_edges USING (problem, model_version, column_name)

@@ -62,9 +62,9 @@ def read_shadow(
         return None
     try:
         with TemporaryDirectory(prefix="loopcast-shadow-") as folder:
-            model = open_served_model(stores.registry.fetch(before, Path(folder)))
+            files = stores.registry.fetch(before, Path(folder))
             known = panel[panel["timestamp_utc"] < end]
-            found = forecast_in_shadow(model, Path(folder), known, problem, before.version, since)
+            found = forecast_in_shadow(open_served_model(files), files, known, problem, before.version, since)
     except LoopcastError as exc:  # a version that cannot be asked any more is none to go back to either
         log.warning("%s: version %d cannot be asked in shadow: %s", problem.name, before.version, exc)
         return None

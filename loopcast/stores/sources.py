@@ -17,6 +17,7 @@ from typing import Any, Final
 import fsspec
 import pandas as pd
 
+from loopcast.cells import EMPTY_CELLS
 from loopcast.config import Problem
 from loopcast.errors import SourceError
 
@@ -25,8 +26,6 @@ SAMPLES: Final = {"sea_surface_temperature": "sea_surface_temperature", "glucose
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 PARQUET_SUFFIXES: Final = (".parquet", ".pq")
-EMPTY_CELLS: Final = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-")
-"""Texts that stand for no number. An id may be any of them but the first: NA is Namibia."""
 
 CONNECT_TIMEOUT_S: Final = 10
 MAX_NAMED: Final = 20

@@ -1,10 +1,10 @@
 """What people are told of a day's monitoring: its conditions as alerts, and a summary in a few lines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from loopcast.evidence.formats import format_percent
-from loopcast.health.condition import Finding
+from loopcast.health.condition import LINGER, LINGERING, Finding
 from loopcast.health.condition import Severity as Weight
 from loopcast.stores.conditions import Condition, Severity
 from loopcast.stores.monitoring import JudgedDay
@@ -24,6 +24,9 @@ ACTIONS: Final = {
     Finding.WORSE_THAN_PREDECESSOR: "Loopcast puts the version before it back into service",
 }
 """What is done about a finding."""
+MOST_SERIES: Final = 5
+"""Series with one finding that are told one by one."""
+LINGERS: Final = {finding.value: LINGER for finding in LINGERING}
 
 
 def tell_day(stores: "Stores", judged: JudgedDay, link: str) -> int:
@@ -32,8 +35,8 @@ def tell_day(stores: "Stores", judged: JudgedDay, link: str) -> int:
     Args:
         link: The report or the execution; empty for none.
     """
-    conditions = list(list_alerts(judged, link))
-    stores.alerts.update(judged.problem, SCOPE, conditions, judged.as_of)
+    conditions = bundle_series(list(list_alerts(judged, link)))
+    stores.alerts.update(judged.problem, SCOPE, conditions, judged.as_of, LINGERS)
     return len(conditions)
 
 
@@ -55,6 +58,26 @@ def list_alerts(judged: JudgedDay, link: str) -> Iterator[Condition]:
                 action=ACTIONS.get(each.finding, "") if is_acted_on.get(each.finding) else "",
                 link=link,
             )
+
+
+def bundle_series(conditions: Sequence[Condition]) -> list[Condition]:
+    """The conditions, with one in the place of many series that show the same: a feed that stops is one message.
+
+    Where they are many, the first stands for the others with its sentence and figures.
+    """
+    by_kind: dict[str, list[Condition]] = {}
+    for each in conditions:
+        by_kind.setdefault(each.kind, []).append(each)
+    bundled: list[Condition] = []
+    for alike in by_kind.values():
+        series = [each.subject for each in alike if each.subject]
+        if len(series) <= MOST_SERIES or len(series) < len(alike):
+            bundled += alike
+            continue
+        names = ", ".join(series[:MOST_SERIES])
+        sentence = f"{len(series)} series, such as {names}. {alike[0].sentence}"
+        bundled.append(alike[0].model_copy(update={"subject": "", "sentence": sentence}))
+    return bundled
 
 
 def summarize_day(judged: JudgedDay, report: str, action: str) -> str:

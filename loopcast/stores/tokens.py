@@ -24,14 +24,14 @@ MAX_NAME_CHARACTERS: Final = 100
 
 
 class Role(StrEnum):
-    """What a token allows; each role also what those before it allow."""
+    """What a person or a token may; each role also what those before it may."""
 
     VIEWER = "viewer"
-    """Ask for forecasts, and read what is stored."""
+    """Look at everything, forecast, and have queries, uploads and tokens of one's own."""
     OPERATOR = "operator"
-    """Start long computations."""
+    """Decide about models: promote, roll back, retrain."""
     ADMIN = "admin"
-    """Decide about models."""
+    """Read the audit, and end anybody's token."""
 
 
 class Token(BaseModel):

@@ -8,9 +8,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pydantic import SecretStr
 
 from app.api import create_app
 from app.parts import ServiceParts
+from app.signin.people import People, open_people
+from app.signin.sessions import ActiveSessions
 from app.tokens import ActiveTokens
 from loopcast.config import Problem, load_problem
 from loopcast.features import build_design
@@ -26,6 +29,7 @@ from loopcast.stores.database import Database
 from loopcast.stores.forecasts import ForecastStore, MemoryForecastStore
 from loopcast.stores.journal import Journal, open_journal
 from loopcast.stores.model_versions import MemoryModelVersionStore, ModelVersionStore, VersionRecord
+from loopcast.stores.sessions import Sessions
 from loopcast.stores.shipper import JournalShipper
 from loopcast.stores.sources import read_source
 from loopcast.stores.tokens import MemoryTokenStore
@@ -141,7 +145,7 @@ def kept(
     versions = ModelVersionStore(database)
     versions.record(google.record)
     versions.record(prices.record)
-    parts = make_parts(forecasts=ForecastStore(database), versions=versions)
+    parts = make_parts(forecasts=ForecastStore(database), versions=versions, database=database)
     shipper = JournalShipper(parts.journal, database)
     shipper.start()
     yield replace(parts, shipper=shipper)
@@ -175,3 +179,21 @@ def tokens(store: MemoryTokenStore) -> Iterator[ActiveTokens]:
     active.start()
     yield active
     active.stop()
+
+
+@pytest.fixture
+def make_people(tmp_path: Path) -> Callable[[Sessions], People]:
+    """Signing in of people whose sessions are in a store; the provider is away."""
+
+    def make(sessions: Sessions) -> People:
+        settings = Settings(
+            home=tmp_path,
+            public_url="http://localhost",
+            oidc_issuer="http://127.0.0.1:9",
+            oidc_client_id="loopcast",
+            oidc_client_secret=SecretStr("secret"),
+            oidc_default_role="viewer",
+        )
+        return open_people(settings, sessions, ActiveSessions(sessions))
+
+    return make

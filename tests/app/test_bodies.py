@@ -59,6 +59,16 @@ def test_a_body_that_comes_in_pieces_is_counted(client):
     assert code_of(answer) == (413, "body_too_large")
 
 
+def test_a_connection_is_closed_before_the_end_of_a_long_body_and_kept_otherwise(client):
+    """Nobody goes on to send what was refused; others need no new connection."""
+    refused = client.post(GOOGLE, content=in_pieces(b" " * 2**16, 1000), headers=JSON)
+    mistaken = client.post(GOOGLE, content=b"{}", headers=JSON)
+    wrong = client.post(GOOGLE, content=b"{}", headers={"Content-Type": "text/plain"})
+
+    assert refused.headers["connection"] == "close"
+    assert ["connection" in each.headers for each in (mistaken, wrong)] == [False, False]
+
+
 def test_a_body_of_the_greatest_size_is_read(client):
     """To the last byte, in pieces."""
     body = b'{"series": [{"series_id": "GOOG"}]}'

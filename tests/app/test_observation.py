@@ -128,6 +128,7 @@ def test_no_path_makes_a_new_label(client, path, method):
     samples = [sample for metric in metrics for sample in metric.samples if "route" in sample.labels]
     assert {sample.labels["route"] for sample in samples} <= {
         "other",
+        "/",
         "/livez",
         f"{API}/problems",
         f"{API}/problems/{{problem}}",

@@ -1,5 +1,7 @@
 """The description: its examples are true, and whatever it lets be asked is answered as it says."""
 
+from datetime import timedelta
+
 import jsonschema_rs
 import pytest
 import schemathesis
@@ -18,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from app.answers import ErrorAnswer
 from app.api import create_app
 from app.examples import ASK_BY_HISTORY, ASK_BY_NAME, EXPLAIN_BY_NAME
+from loopcast.stores.sessions import MemorySessionStore
 from tests.app.client import API, Client
 
 CHECKS = [
@@ -36,7 +39,12 @@ QUICK = settings(
     suppress_health_check=list(HealthCheck),
 )
 """The same requests each time, some hundreds of them."""
-BREAKABLE = {"make_forecasts", "explain_forecast", "list_series", "get_forecast", "get_lineage"}
+BREAKABLE = {
+    "make_forecasts", "explain_forecast", "list_series", "get_forecast", "get_lineage",
+    "create_token", "revoke_token", "list_audit",
+    "submit_query", "list_queries", "get_query", "follow_query", "cancel_query", "retry_query", "get_query_file",
+    "upload_file", "delete_upload",
+}  # fmt: skip
 """Operations of which something can be broken; of the others any text is a good name."""
 
 
@@ -60,7 +68,7 @@ def test_every_example_keeps_its_own_schema(description):
     for name, example in examples:
         jsonschema_rs.validate({"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}, example)
 
-    assert len(examples) == 10
+    assert len(examples) == 11
 
 
 @pytest.mark.parametrize(
@@ -92,6 +100,16 @@ def test_the_description_says_where_a_token_is_needed(make_parts, tokens):
     open_paths = {path for path, each in signed["paths"].items() for o in each.values() if o.get("security") == []}
     assert open_paths == {"/livez", "/readyz", "/metrics"}
     assert "security" not in unsigned
+
+
+def test_the_description_says_that_a_session_signs_too(make_parts, tokens, make_people):
+    """Where people sign in; by which cookie, a generated client knows."""
+    people = make_people(MemorySessionStore(timedelta(hours=1)))
+    described = Client(create_app(make_parts(tokens=tokens, people=people))).get("/openapi.json").json()
+
+    assert described["security"] == [{"token": []}, {"session": []}]
+    scheme = described["components"]["securitySchemes"]["session"]
+    assert scheme == {"type": "apiKey", "in": "cookie", "name": "loopcast"}
 
 
 @pytest.mark.slow

@@ -1,8 +1,9 @@
 """Who may ask: tokens, for which problems, how often; and without tokens, from where."""
 
+import os
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
 
 import pytest
 
@@ -34,10 +35,11 @@ def create(store, tokens):
     return create
 
 
+@dataclass(frozen=True)
 class Interrupted(MemoryTokenStore):
     """A store that can be away."""
 
-    is_away: ClassVar[list[bool]] = []
+    is_away: list[bool] = field(default_factory=list)
 
     def active(self):
         """See `Tokens`."""
@@ -153,6 +155,57 @@ def test_tokens_stay_while_their_store_is_away(make_parts, caplog):
 
     assert answer.status_code == 200
     assert "tokens stay as they were read" in caplog.text
+
+
+def read_later(store, path):
+    """The tokens of a service that starts now."""
+    tokens = ActiveTokens(store, path=path)
+    tokens.refresh()
+    return tokens
+
+
+def test_a_service_starts_with_the_tokens_that_it_read_last(tmp_path, store):
+    """While the database is away; what was revoked before stays so, and only its owner may read the file."""
+    path = tmp_path / "home" / "tokens.json"
+    _, secret = store.create("dashboards", "anna", Role.VIEWER, ("prices",))
+    old, old_secret = store.create("old", "anna", Role.VIEWER, ())
+    read_later(store, path)
+    store.revoke(old.id)
+    read_later(store, path)
+    away = Interrupted(is_away=[True])
+
+    tokens = read_later(away, path)
+
+    assert tokens.find(secret.encode()) == store.list_all()[0]
+    assert tokens.find(old_secret.encode()) is None
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert secret not in path.read_text()
+    assert [each.name for each in path.parent.iterdir()] == ["tokens.json"]
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "[1]", '[{"secret_sha256": "x"}]'])
+def test_what_is_no_memory_opens_nothing(tmp_path, content):
+    """A file that somebody wrote, or that was cut off."""
+    path = tmp_path / "tokens.json"
+    if content is not None:
+        path.write_text(content)
+
+    tokens = read_later(Interrupted(is_away=[True]), path)
+
+    assert tokens.find(b"lc_anything") is None
+
+
+def test_what_was_read_long_ago_opens_nothing(tmp_path, store):
+    """After a day a token may have been revoked that nobody here knows of."""
+    path = tmp_path / "tokens.json"
+    _, secret = store.create("dashboards", "anna", Role.VIEWER, ())
+    read_later(store, path)
+    a_day_ago = time.time() - 86_401
+    os.utime(path, (a_day_ago, a_day_ago))
+
+    tokens = read_later(Interrupted(is_away=[True]), path)
+
+    assert tokens.find(secret.encode()) is None
 
 
 def test_who_asks_too_often_waits(make_parts, create, tokens):

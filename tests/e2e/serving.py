@@ -61,6 +61,11 @@ class Service:
     log: Path
 
     @property
+    def url(self) -> str:
+        """Where people open it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def worker(self) -> psutil.Process:
         """The process that answers."""
         [worker] = psutil.Process(self.process.pid).children()
@@ -137,8 +142,10 @@ def load(service: Service) -> Iterator[Load]:
 
 
 @contextmanager
-def serve(machine: Mapping[str, str], port: int, folder: Path, *options: str) -> Iterator[Service]:
-    """The service of this project on a machine, once it is ready; it ends with the block."""
+def serve(
+    machine: Mapping[str, str], port: int, folder: Path, *options: str, probe: str = "/readyz"
+) -> Iterator[Service]:
+    """The service of this project on a machine, once it is ready, or its probe is; it ends with the block."""
     log = folder / f"service-{port}.log"
     command = [Path(sys.executable).parent / "bentoml", "serve", "bento.service:Loopcast", "-p", str(port), *options]
     environment = {**machine, "BENTOML_DO_NOT_TRACK": "True"}
@@ -146,7 +153,7 @@ def serve(machine: Mapping[str, str], port: int, folder: Path, *options: str) ->
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=sink, stderr=sink, start_new_session=True)
     service = Service(port, process, log)
     try:
-        wait_for(lambda: process.poll() is not None or _is_ready(service))
+        wait_for(lambda: process.poll() is not None or _is_ready(service, probe))
         assert process.poll() is None, log.read_text(encoding="utf-8")
         yield service
     finally:
@@ -181,8 +188,8 @@ def _ask(connection: http.client.HTTPConnection, path: str, body: Any, headers: 
     return answer.status, json.loads(content)
 
 
-def _is_ready(service: Service) -> bool:
+def _is_ready(service: Service, probe: str) -> bool:
     try:
-        return service.ask("/readyz")[0] == 200
+        return service.ask(probe)[0] == 200
     except (OSError, ValueError, http.client.HTTPException):
         return False

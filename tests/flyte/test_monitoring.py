@@ -2,17 +2,20 @@
 
 import os
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from loopcast.config import Problem
-from loopcast.errors import DataRefusedError
+from loopcast.errors import DataRefusedError, ProblemError
+from loopcast.evidence.gate import Rule
 from loopcast.stores.acting import claim_next
 from loopcast.stores.action_log import ActionLog
 from loopcast.stores.actions import Action, ActionKind, ActionState
 from loopcast.stores.conditions import AlertState
 from loopcast.stores.decisions import DecisionKind
+from loopcast.stores.failures import FAILED_KIND
 from loopcast.stores.opened import Stores
 from loopcast.stores.registry import Registry
 from tests.integration.models import run_elsewhere
@@ -103,6 +106,7 @@ def test_a_biased_champion_is_trained_again_and_replaced(learnable):
     assert "skill_lost" in outcome.findings
     assert outcome.action == "Version 2 was trained, and was promoted"
     assert learnable.stores.registry.champion(learnable.problem.name).version == 2
+    assert learnable.stores.decisions.history(learnable.problem.name)[0].rule == Rule.IN_PLACE_OF_LOST_SKILL
     assert (again.findings, again.action) == (outcome.findings, "")
     assert read_actions(learnable) == {ActionKind.RETRAIN: ActionState.DONE, ActionKind.COOL_DOWN: ActionState.RUNNING}
     assert ("skill_lost", AlertState.RAISED) in read_alerts(learnable)
@@ -153,7 +157,7 @@ def test_a_run_that_is_killed_in_its_training_leaves_one_of_everything(learnable
 
 
 def test_a_training_that_fails_is_left_to_the_next_run(serve):
-    """The workflow ends with the training's error, and lets go of what it had taken on."""
+    """The workflow ends with the training's error, and lets go of what it had taken on; people are told once."""
     serve.promote(bias=-3.0)
     serve.forecast(N_TRAINED + 1, LAST)
     serve.publish(LAST)
@@ -165,6 +169,17 @@ def test_a_training_that_fails_is_left_to_the_next_run(serve):
     (retrain,) = (each for each in read_history(serve) if each.kind is ActionKind.RETRAIN)
     assert (retrain.state, retrain.n_attempts) == (ActionState.DUE, 1)
     assert "needs more than" in retrain.outcome
+    history = serve.stores.alerts.history(serve.problem.name)
+    assert [each.alert.scope for each in history if each.alert.kind == FAILED_KIND] == ["workflow training"]
+
+
+def test_a_monitoring_that_fails_itself_is_told(serve):
+    """Nothing was taken on, and no training has told."""
+    with pytest.raises(ProblemError, match="lies in the future"):
+        monitoring(config=serve.problem, as_of=datetime(2999, 1, 1, tzinfo=UTC))
+
+    history = serve.stores.alerts.history(serve.problem.name)
+    assert [each.alert.scope for each in history] == ["workflow monitoring"]
 
 
 def test_while_another_run_trains_nobody_else_does(serve):

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session", autouse=True)
 def isolated_environment() -> Iterator[Path]:
     """A home and a temporary folder of the tests' own, and no settings of the person who runs them."""
+    get_temp_dir()  # at once: made later it would lie in a folder that is gone when multiprocessing clears up
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="lc-") as folder:
         for name in os.environ:
             if name.startswith(("LOOPCAST_", "MLFLOW_", "PG")):

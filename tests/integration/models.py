@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
-from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -48,9 +47,6 @@ STEPS = {
     "mark": "DecisionStore.mark_applied",
 }
 """What is written to a store one after another, by short names."""
-
-get_temp_dir()  # at once: made later it would lie in a folder that is gone when multiprocessing clears up
-
 
 def save_model(problem: Problem, folder: Path, panel: pd.DataFrame = PANEL) -> str:
     """Fit the quickest candidate, write it into the folder and return the SHA-256 of its weights."""

@@ -105,6 +105,16 @@ def test_a_condition_is_told_once_while_it_lasts_and_once_when_it_is_over(alerts
     assert (second.state, second.raised_at_utc) == (AlertState.RAISED, DAY_4 + timedelta(days=1))
 
 
+def test_what_comes_and_goes_around_its_threshold_is_one_episode(alerts, hook, name):
+    """Gone for two days it is not over yet; gone for three it is."""
+    for days, conditions in [(0, [make_condition()]), (2, []), (3, [make_condition()]), (5, []), (6, [])]:
+        alerts.update(name, "drift", conditions, DAY_1 + timedelta(days=days), {"drift": timedelta(days=3)})
+
+    assert told(hook) == [("raised", "GOOG"), ("recovered", "GOOG")]
+    (episode,) = alerts.history(name)
+    assert (episode.alert.n_seen, episode.alert.recovered_at_utc) == (2, DAY_1 + timedelta(days=6))
+
+
 def test_the_same_look_twice_tells_and_counts_once(alerts, hook, name):
     """A monitor that runs again leaves the same state."""
     for _ in range(2):

@@ -15,7 +15,8 @@ import yaml
 
 from loopcast.settings import Settings
 from loopcast.stores.actuals import ActualStore
-from loopcast.stores.database import open_database
+from loopcast.stores.database import Database, open_database
+from loopcast.stores.decisions import Decision, DecisionKind, DecisionStore
 from loopcast.stores.forecasts import ForecastStore
 from loopcast.stores.model_versions import ModelVersionStore
 from loopcast.stores.promotion import promote
@@ -42,6 +43,15 @@ def refuse(home: Path, *arguments: str, **environment: str) -> str:
     answer = run(home, *arguments, **environment)
     assert (answer.returncode, answer.stderr.count("\n")) == (1, 1), answer.stderr
     return answer.stderr.strip()
+
+
+def decide(database: Database, problem: str) -> None:
+    """Let a problem be known, because something was decided about a model of it."""
+    decision = Decision(
+        problem=problem, kind=DecisionKind.REJECTION, model_version="1", champion_before=None, champion_after=None,
+        rule="better_than_baselines", reasons=("not better",), figures={}, actor="ada",
+    )  # fmt: skip
+    DecisionStore(database).record(decision)
 
 
 @pytest.fixture
@@ -205,7 +215,9 @@ def test_old_forecasts_are_forgotten_on_demand(shared_home, database, name):
 
 
 def test_a_token_is_made_shown_once_listed_and_revoked(shared_home, database, name):
-    """The secret alone is on stdout, so that a script can take it; afterwards nothing shows it."""
+    """The secret alone is on stdout, so that a script can take it; afterwards nothing shows it. The audit has both."""
+    for problem in ("google", "energy"):
+        decide(database, problem)
     scope = ("--problem", "google", "--problem", "energy")
     made = run(shared_home, "tokens", "create", name, "--role", "operator", *scope, "--expires-days", "90")
     secret = made.stdout.strip()
@@ -222,6 +234,21 @@ def test_a_token_is_made_shown_once_listed_and_revoked(shared_home, database, na
     [line] = [each for each in run(shared_home, "tokens", "list").stdout.splitlines() if name in each]
     assert f", revoked {datetime.now(UTC):%Y-%m-%d}" in line
     assert secret not in line
+    done = run(shared_home, "audit", "--limit", "500").stdout
+    assert f"token revoked    {token.id}, by " in done
+    assert f"token created    {token.id}, by " in done
+    assert f"- name {name}, role operator, problems energy, google, expires {token.expires_at_utc:%Y-%m-%d}" in done
+    assert secret not in done
+
+
+def test_a_token_is_for_problems_that_there_are(shared_home, database, name):
+    """One with a misspelt problem would open nothing, and nobody would know why."""
+    decide(database, name)
+
+    sentence = refuse(shared_home, "tokens", "create", "dash", "--problem", name, "--problem", "gogle")
+
+    assert "dash: no model of gogle was trained here; known: " in sentence
+    assert name in sentence.partition("known: ")[2]
 
 
 @pytest.mark.parametrize("problems", [(), ("--all-problems", "--problem", "google")], ids=["neither", "both"])

@@ -44,11 +44,11 @@ def test_a_server_of_ones_own_is_used_and_migrated(empty_url, scheme):
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'loopcast' ORDER BY 1"
         ).fetchall()
     assert [name for (name,) in tables] == [
-        "actions", "actual_corrections", "actuals", "alembic_version", "alert_deliveries", "alerts", "decisions",
+        "actions", "actual_corrections", "actuals", "alembic_version", "alert_deliveries", "alerts", "audit", "decisions",
         "forecast_hours", "forecast_lineage", "forecast_steps",
         "forecasts", "forecasts_before_1970", "forecasts_from_2100",
-        "model_versions", "quarantine", "rollup_days_due", "rollup_edges", "rollup_marks", "rollups", "skill_days",
-        "snapshots", "step_sums", "step_tracks", "tokens",
+        "model_versions", "quarantine", "queries", "rollup_days_due", "rollup_edges", "rollup_marks", "rollups",
+        "sessions", "skill_days", "snapshots", "step_sums", "step_tracks", "tokens", "uploads", "used_sign_ins",
     ]  # fmt: skip
 
 

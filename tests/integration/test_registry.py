@@ -96,6 +96,19 @@ def test_a_version_is_also_in_the_table_that_forecasts_are_joined_with(registry,
     assert table.get(problem.name, 1) == record
 
 
+def test_the_figures_of_a_version_are_those_of_its_candidate_with_its_skill(registry, run, problem, tmp_path):
+    """Of the other candidates only the EWMA baseline counts, beside which skill is told."""
+    save_model(problem, tmp_path / "model")
+    run.log_figures({"har/pinball": 0.9, "har/mae_ratio": 1.01, "ewma/pinball": 1.0, "lstm/pinball": 0.8})
+    version = registry.register(run, tmp_path / "model", PANEL, TRAINED_UNTIL_UTC)
+
+    assert registry.read_figures(version) == {
+        "pinball": 0.9,
+        "mae_ratio": 1.01,
+        "skill_ratio": pytest.approx(0.1),
+    }
+
+
 def test_versions_are_listed_the_latest_first(registry, name):
     """The challenger is the last one; what others registered under the name is left out."""
     register_model(registry, name)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopcast.health.calibration import LevelCalibration, ShapeCalibration, calibrate_level
-from loopcast.health.condition import Finding
+from loopcast.health.condition import Finding, Severity
 from loopcast.health.drift import Measure, measure_drift
 from loopcast.health.profile import Profile
 from loopcast.health.steps import Column
@@ -82,13 +82,16 @@ def test_a_shift_too_small_to_matter_is_no_drift(trained):
 
 
 def test_a_shift_of_all_series_is_told_of_all(trained):
-    """The mean over the series drifts too, under no series' name."""
+    """The mean over the series drifts too, under no series' name; each series by itself stands in the report alone."""
     profile, tracks = trained
     wide = {n: change_track(t, Column.INTERVAL_WIDTH, lambda v: 1.3 * v) for n, t in tracks.items()}
-    found = {each.series_id: each.sentence for each in measure_drift(wide, profile, LIMITS).conditions}
+    found = {each.series_id: each for each in measure_drift(wide, profile, LIMITS).conditions}
 
-    assert found.keys() == {None, "S0", "S1"}
-    assert found[None].startswith("All series together: the 80 % interval of the last 60 forecasts is 3.33 EWMA")
+    severities = {name: each.severity for name, each in found.items()}
+    assert severities == {None: Severity.ALERT, "S0": Severity.NOTICE, "S1": Severity.NOTICE}
+    assert found[None].sentence.startswith(
+        "All series together: the 80 % interval of the last 60 forecasts is 3.33 EWMA"
+    )
 
 
 def test_too_few_values_are_not_tested(trained):

@@ -137,3 +137,12 @@ def test_rows_of_the_future_are_left_out(panel, profile):
     assert found.n_rows == 120
     assert found.conditions == ()
     assert np.isfinite(found.series["S0"].largest_change)
+
+
+def test_how_far_back_a_history_goes_changes_nothing(panel, profile):
+    """Steps are counted alike for the window's end and for rows of another age."""
+    old = panel.iloc[[0]].assign(timestamp_utc=pd.Timestamp("1998-06-01", tz="UTC"))
+
+    found = assess(pd.concat([old, panel], ignore_index=True), profile)
+
+    assert found == assess(panel, profile)

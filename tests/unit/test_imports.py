@@ -49,9 +49,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("loopcast",),
     "loopcast.__init__": (),
     "loopcast.cli": ("loopcast",),
-    "loopcast.stores": ("loopcast.health", "loopcast.evidence", "loopcast.model", *DATA, *BASE),
+    # For programs elsewhere, which have none of the rest.
+    "loopcast.client": ("loopcast.errors",),
+    "loopcast.stores": ("loopcast.queries", "loopcast.health", "loopcast.evidence", "loopcast.model", *DATA, *BASE),
     # Beside the stores, not above them: a walk through the past must not be able to touch what is in service.
     "loopcast.replay": ("loopcast.health", "loopcast.evidence", "loopcast.model", *DATA, *BASE),
+    # Likewise: what somebody asks computes, and decides nothing.
+    "loopcast.queries": ("loopcast.health", "loopcast.evidence", "loopcast.model", *DATA, *BASE),
     "loopcast.health": ("loopcast.evidence", "loopcast.model", *DATA, *BASE),
     "loopcast.evidence": ("loopcast.model", *DATA, *BASE),
     "loopcast.model": (*DATA, *BASE),
@@ -72,6 +76,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "litestar": WEB,
     "mlflow": STORES,
     "evidently": STORES,
+    "procrastinate": STORES,
     "psycopg": STORES,
     "sqlalchemy": STORES,
     "alembic": STORES,

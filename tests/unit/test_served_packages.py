@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORT_ALL = """
-import importlib, pkgutil, sys
+import importlib, pkgutil, sys, tomllib
 from importlib import metadata
 from pathlib import Path
 import app
@@ -23,8 +23,10 @@ class Refusing:
             raise ModuleNotFoundError(f"{name} is of {', '.join(owners)}, which no Bento installs", name=name)
 
 sys.meta_path.insert(0, Refusing())
-for module in pkgutil.iter_modules(app.__path__, "app."):
-    importlib.import_module(module.name)
+left_out = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["bentoml"]["build"]["exclude"]
+for module in pkgutil.walk_packages(app.__path__, "app."):
+    if f"/{module.name.replace('.', '/')}.py" not in left_out:
+        importlib.import_module(module.name)
 for name in (
     "bento.baked", "bento.worker", "loopcast.stores.baking", "loopcast.stores.opened", "loopcast.stores.shipper",
     "loopcast.model.baselines", "loopcast.model.garch", "loopcast.model.session", "loopcast.model.attribution",

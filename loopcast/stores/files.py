@@ -1,0 +1,96 @@
+"""Files of queries and uploads in the artifact store: written whole or not at all, read as streams, deleted when old.
+
+Which files there are, and whose they are, stands in the tables. Snapshots, which never change, are kept by `artifacts`.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+from uuid import uuid4
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from loopcast.errors import StoreError
+
+PIECE_BYTES: Final = 2**20
+"""Read and written at once."""
+
+
+@dataclass(frozen=True)
+class FileStore:
+    """Files under a root: a folder's path, or any URL of fsspec such as s3://, gs:// or abfs://.
+
+    A key is a path below it, such as `queries/<id>/forecasts.csv`, made of names that the code chose.
+    """
+
+    root: str
+
+    def put(self, key: str, source: BinaryIO) -> None:
+        """Keep what is left to read of a source, in place of what had the key before.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        files, folder = self._place
+        path = f"{folder}/{key}"
+        try:
+            if isinstance(files, LocalFileSystem):
+                _write_file(Path(path), source)
+            else:
+                with files.open(path, "wb") as target:  # buckets show an object whole or not at all
+                    shutil.copyfileobj(source, target, PIECE_BYTES)
+        except OSError as exc:
+            raise StoreError(f"{path} cannot be written: {exc}; check space and rights") from exc
+
+    def open(self, key: str) -> BinaryIO:
+        """What is kept under a key, for the caller to read and close.
+
+        Raises:
+            StoreError: There is nothing, or it cannot be read.
+        """
+        files, folder = self._place
+        try:
+            return cast(BinaryIO, files.open(f"{folder}/{key}", "rb"))
+        except OSError as exc:
+            raise StoreError(f"{folder}/{key} cannot be read: {exc}; restore it from a backup") from exc
+
+    def delete(self, key: str) -> None:
+        """Delete what is kept under a key and below it, if anything.
+
+        Raises:
+            StoreError: It cannot be deleted.
+        """
+        files, folder = self._place
+        try:
+            files.rm(f"{folder}/{key}", recursive=True)
+        except FileNotFoundError:
+            return
+        except OSError as exc:
+            raise StoreError(f"{folder}/{key} cannot be deleted: {exc}; check the rights on it") from exc
+
+    @cached_property
+    def _place(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        """The file system, with its driver loaded, and the root in it."""
+        try:
+            files, path = fsspec.core.url_to_fs(self.root)
+        except (ValueError, ImportError) as exc:
+            raise StoreError(f"LOOPCAST_ARTIFACTS_URL {self.root}: {exc}; needs a folder or an fsspec URL") from exc
+        return files, path.rstrip("/")
+
+
+def _write_file(path: Path, source: BinaryIO) -> None:
+    """Write a file that appears under its name only when all of it is on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with draft.open("xb") as target:
+            shutil.copyfileobj(source, target, PIECE_BYTES)
+            target.flush()
+            os.fsync(target.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
