@@ -1,0 +1,1 @@
+"""What the service answers, as a program reads it: each class has name and fields of its schema in /openapi.json."""
