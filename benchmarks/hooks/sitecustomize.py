@@ -3,6 +3,9 @@
 Python loads a module of this name at its start when its folder is on PYTHONPATH, in the demo as in each worker. So the
 demo is timed as it is, and its code knows nothing of it. A note is a line: process id, start and end in seconds of the
 monotonic clock, which all processes share, and a label. Only outermost imports and only main threads are noted.
+
+The service that the demo starts beside its training is not watched: nobody waits for its imports, and where somebody
+does wait for it, the demo is seen to do nothing.
 """
 
 import functools
@@ -17,6 +20,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 FILE_VARIABLE = "LOOPCAST_BENCH_NOTES"
+SERVICE = "bentoml"
+"""What stands in the command of each process of the service."""
 IMPORTS = "imports"
 WATCHED: dict[str, dict[str, str]] = {
     "loopcast.stores.sources": {"read_source": "data"},
@@ -26,6 +31,8 @@ WATCHED: dict[str, dict[str, str]] = {
     "loopcast.evidence.backtest": {"backtest_panel": "model"},
     "loopcast.model.explanation": {"explain_forecaster": "model"},
     "loopcast.evidence.account": {"draw_up_account": "model"},
+    "loopcast.replay.run": {"run_replay": "model"},
+    "loopcast.replay.page": {"write_replay": "report"},
     "loopcast.stores.database": {"open_database": "PostgreSQL"},
     "loopcast.stores.registry": {"open_registry": "MLflow", "Registry": "MLflow"},
     "loopcast.stores.runs": {"TrainingRun": "MLflow"},
@@ -101,5 +108,5 @@ def watch_imports() -> None:
     bootstrap._find_and_load = timed
 
 
-if FILE_VARIABLE in os.environ:
+if FILE_VARIABLE in os.environ and not any(SERVICE in word for word in sys.orig_argv):
     watch_imports()

@@ -32,6 +32,8 @@ class Rule(StrEnum):
     """Is its loss lower than the champion's by more than chance?"""
     NOT_WORSE_THAN_STALE_CHAMPION = "not_worse_than_stale_champion"
     """Is its loss surely within the margin of a champion whose data are old or whose coverage is off?"""
+    IN_PLACE_OF_LOST_SKILL = "in_place_of_lost_skill"
+    """Is its loss within the margin of that of a champion which monitoring found to have lost its skill?"""
     TAKEN_BACK = "taken_back"
     """None: the same weights were taken out of service, and only a person puts them back."""
 
@@ -61,6 +63,7 @@ def decide(
     horizon: int,
     gate: Gate,
     champion_age_days: float = 0.0,
+    has_champion_lost_skill: bool = False,
     is_other_question: bool = False,
 ) -> Verdict:
     """Judge the offered candidate of a backtest against the naive baselines and the champion.
@@ -73,6 +76,8 @@ def decide(
         horizon: Steps from an origin to its last target.
         gate: The thresholds.
         champion_age_days: How long before the challenger's data the champion's end.
+        has_champion_lost_skill: Whether monitoring called for a training because of it. Its losses do not show that:
+            a fresh loss is a few dates among hundreds, of which the last have not come true.
         is_other_question: Whether there is a champion whose losses do not compare, because it forecasts something else.
 
     Raises:
@@ -86,7 +91,9 @@ def decide(
     findings.append(_check_coverage(challenger, gate))
     rule = Rule.OTHER_QUESTION if is_other_question else Rule.FIRST_MODEL
     if champion is not None:
-        rule, finding = _check_champion(challenger, champion, horizon, gate, champion_age_days)
+        rule, finding = _check_champion(
+            challenger, champion, horizon, gate, champion_age_days, has_lost_skill=has_champion_lost_skill
+        )
         findings.append(finding)
     figures = {name: value for found in findings for name, value in found.figures.items() if math.isfinite(value)}
     reasons = tuple(dict.fromkeys(reason for found in findings for reason in found.reasons))
@@ -114,7 +121,13 @@ def _check_coverage(challenger: pd.DataFrame, gate: Gate) -> _Finding:
 
 
 def _check_champion(
-    challenger: pd.DataFrame, champion: pd.DataFrame, horizon: int, gate: Gate, age_days: float
+    challenger: pd.DataFrame,
+    champion: pd.DataFrame,
+    horizon: int,
+    gate: Gate,
+    age_days: float,
+    *,
+    has_lost_skill: bool,
 ) -> tuple[Rule, _Finding]:
     if len(names := champion["candidate"].unique()) > 1:
         raise ValueError(f"the champion's losses mix {names.tolist()}; needs those of one candidate")
@@ -123,6 +136,13 @@ def _check_champion(
     covered = _measure_coverage(pairs, suffix="_reference")
     figures = _name_figures(result, "champion") | {"champion_age_days": age_days}
     figures |= {f"champion_coverage_{nominal}_ratio": ratio for nominal, ratio in covered.items()}
+    if has_lost_skill:
+        reasons = []
+        if result.gain_ratio < -gate.margin:
+            gain = format_percent(result.gain_ratio, digits=2, sign="+")
+            least = format_percent(-gate.margin, digits=2, sign="+")
+            reasons.append(f"gain {gain} on the champion, although that has lost its skill; needs {least} or more")
+        return Rule.IN_PLACE_OF_LOST_SKILL, _Finding(figures, reasons)
     rule, wanted, p_value = Rule.BETTER_THAN_CHAMPION, "better than the champion", result.p_value
     if weaknesses := _list_weaknesses(covered, age_days, gate):
         rule = Rule.NOT_WORSE_THAN_STALE_CHAMPION
@@ -132,7 +152,7 @@ def _check_champion(
     if result.n_dates < gate.min_dates:
         reasons.append(
             f"the champion's losses share {result.n_dates} dates with the challenger's; needs {gate.min_dates}; "
-            "backtest the champion on the challenger's dates"
+            f"wait for {gate.min_dates - result.n_dates} more dates in service, or promote it by hand"
         )
     elif p_value > gate.alpha:
         reasons.append(_tell_failure(wanted, result, p_value, gate.alpha))

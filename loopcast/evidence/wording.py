@@ -162,6 +162,8 @@ def _tell_verdict(verdict: Verdict | None) -> str:
             why = f"{gain} better than the champion before it (p = {figures['p_vs_champion']:.3f})"
         case Rule.NOT_WORSE_THAN_STALE_CHAMPION:
             why = "not worse than the champion before it, whose data are old or whose coverage is off"
+        case Rule.IN_PLACE_OF_LOST_SKILL:
+            why = "not worse than the champion before it, which has lost its skill in service"
     return f"The gate promoted it: {why}."
 
 

@@ -110,7 +110,11 @@ def _fit_alone(design: Design, problem: Problem, candidate: Candidate, panel: pd
 
 
 def judge_challenger(challenger: Challenger, champion: Version | None, view: View, problem: Problem) -> Verdict:
-    """What the gate decides on that evening: the champion brings its walk forward and its days in service."""
+    """What the gate decides on that evening: the champion brings its walk forward and its days in service.
+
+    Args:
+        champion: Which has lost its skill, because for nothing else is a challenger trained; None for none yet.
+    """
     theirs, age_days = None, 0.0
     if champion is not None:
         design = build_design(view.panel, problem)
@@ -128,6 +132,7 @@ def judge_challenger(challenger: Challenger, champion: Version | None, view: Vie
         horizon=problem.horizon,
         gate=problem.gate,
         champion_age_days=age_days,
+        has_champion_lost_skill=champion is not None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from pandera.typing import DataFrame
 from loopcast.config import Problem
 from loopcast.contracts import Panel
 from loopcast.evidence.formats import format_percent, name_candidate
-from loopcast.health.condition import Condition, Severity
+from loopcast.health.condition import LINGER, LINGERING, Condition, Severity
 from loopcast.health.day import DayJudgement, DayMaterial, ShadowSums, begin_window, judge_day
 from loopcast.health.profile import Profile
 from loopcast.health.skill_cusum import renew_skill, start_skill
@@ -137,6 +138,7 @@ class Loop:
         self.skill = start_skill(np.asarray(self.problem.quantiles))
         self.profiles: dict[int, Profile] = {}
         self.open: dict[str, Condition] = {}
+        self.seen: dict[str, date] = {}
         self.cusum: list[float] = []
         self.n_trainings = 0
 
@@ -169,7 +171,7 @@ class Loop:
             profile=self._profile(champion, known),
             panel=_cut_panel(known, begin_window(view.as_of, self.problem, self.limits)),
             intake=view.intake,
-            tracks=_tracks(steps, self.problem),
+            tracks=_tracks(steps, champion, self.problem),
             sums=_sum(mine, self.problem),
             skill=self.skill,
             shadow=self._shadow(known),
@@ -182,9 +184,13 @@ class Loop:
         for key, condition in present.items():
             if key not in self.open:
                 self.service.tell(view, What.ALARM, condition.sentence, finding=condition.finding)
+            self.seen[key] = view.day
         for key in self.open.keys() - present.keys():
             before = self.open[key]
-            self.service.tell(view, What.RECOVERED, f"Over: {before.sentence}", finding=before.finding)
+            if before.finding in LINGERING and view.day - self.seen[key] < LINGER:
+                present[key] = before
+            else:
+                self.service.tell(view, What.RECOVERED, f"Over: {before.sentence}", finding=before.finding)
         self.open = present
 
     def act(self, judgement: DayJudgement, view: View, day: int) -> None:
@@ -260,6 +266,6 @@ def _sum(steps: Steps, problem: Problem) -> DataFrame[StepSums]:
         return sum_steps(steps, problem)
 
 
-def _tracks(steps: Steps, problem: Problem) -> dict[str, Track]:
+def _tracks(steps: Steps, champion: Version, problem: Problem) -> dict[str, Track]:
     following = steps.take(steps.horizon == 1)
-    return split_tracks(following, measure_columns(following, problem))
+    return split_tracks(following, measure_columns(following, problem), champion.number)

@@ -54,7 +54,7 @@ class Monitoring(Section):
     """Judged days after a trigger in which no other is raised: a retraining needs that long to show its effect."""
     rollback_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.002
     """Level of the one-sided Diebold-Mariano test by which the champion must be worse than its predecessor. Asked
-    each week, it rolls an equally good champion back in 4 years of 100; at 0.01, in 7."""
+    each day, with the CUSUM beside it, it rolls an equally good champion back in 3 years of 100."""
     rollback_days: PositiveInt = 60
     """Common judged days below which that test is not asked: after 30 it would err twice as often. A gross failure does
     not wait for it."""

@@ -129,8 +129,8 @@ def judge(stores: "Stores", problem: Problem, taken: TakenIn, as_of: datetime = 
     """
     if as_of > datetime.now(UTC) + CLOCKS_DIFFER:
         raise ProblemError(
-            f"{problem.name}: {as_of:%Y-%m-%d %H:%M} lies in the future; looked at now, it would keep every day until then "
-            "from being acted on; name a moment that is over, or none for the newest step"
+            f"{problem.name}: {as_of:%Y-%m-%d %H:%M} lies in the future; looked at now, it would keep every day until "
+            "then from being acted on; name a moment that is over, or none for the newest step"
         )
     moment = (taken.last_utc or datetime.now(UTC)) if as_of == NEWEST else as_of.astimezone(UTC)
     acted_on = ActionLog(stores.database).judged_version(problem.name, moment)

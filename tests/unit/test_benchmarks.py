@@ -1,6 +1,9 @@
 """How benchmarks divide time and judge their figures."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +13,7 @@ from benchmarks import results
 from benchmarks.results import Target, write_results
 from benchmarks.spans import Span, divide_time
 
+HOOKS = Path(results.__file__).parent / "hooks"
 TIMES = st.integers(-2, 12)
 SPANS = st.lists(
     st.builds(
@@ -37,6 +41,16 @@ def test_imports_of_a_helper_count_only_while_somebody_waits_for_it():
     spans = [Span(1, 0, 4, "data"), Span(1, 4, 10, "model"), Span(2, 1, 2, "imports"), Span(2, 5, 7, "imports")]
 
     assert divide_time(spans, start_s=0, end_s=10) == {"data": 4, "model": 4, "imports": 2}
+
+
+def test_the_service_beside_the_demo_is_not_watched(tmp_path):
+    """Nobody waits for its imports; those of any other process are noted."""
+    environment = {"PYTHONPATH": str(HOOKS), "LOOPCAST_BENCH_NOTES": str(tmp_path / "notes")}
+    for word in ("bentoml", "pyflyte"):
+        subprocess.run((sys.executable, "-c", "import json", word), env=environment, check=True)
+        noted = (tmp_path / "notes").exists()
+
+        assert noted is (word != "bentoml")
 
 
 @pytest.mark.parametrize(("value", "word"), [(0.78, "reached"), (0.82, "reached"), (0.77, "missed"), (0.83, "missed")])

@@ -142,8 +142,41 @@ def test_a_champion_with_too_few_dates_in_common_keeps_its_place(start: str, n_c
 
     assert verdict.reasons == (
         f"the champion's losses share {n_common} dates with the challenger's; needs 120; "
-        "backtest the champion on the challenger's dates",
+        f"wait for {120 - n_common} more dates in service, or promote it by hand",
     )
+
+
+@pytest.mark.parametrize(("challenger", "is_promoted"), [(1.0, True), (1.02, False)])
+def test_a_champion_that_lost_its_skill_gives_way_to_one_that_is_not_worse(
+    challenger: float, is_promoted: bool
+) -> None:
+    """Its months of good losses are those of a model that it is no longer."""
+    champion = make_losses("linear", 1.0, own=2)
+
+    verdict = judge(make_losses("lstm", challenger), champion, has_champion_lost_skill=True)
+
+    assert (verdict.is_promoted, verdict.rule) == (is_promoted, Rule.IN_PLACE_OF_LOST_SKILL)
+    assert all(
+        "on the champion, although that has lost its skill; needs -0.50 % or more" in reason
+        for reason in verdict.reasons
+    )
+
+
+def test_a_champion_that_lost_its_skill_and_was_never_backtested_gives_way() -> None:
+    """Put into service by hand, it has a few weeks of losses, which nobody can test."""
+    champion = make_losses("linear", 1.0, n_dates=20)
+
+    verdict = judge(make_losses("lstm", 1.0), champion, has_champion_lost_skill=True)
+
+    assert verdict.is_promoted
+    assert verdict.figures["n_dates_vs_champion"] == 20
+
+
+def test_in_place_of_lost_skill_nothing_comes_that_is_no_better_than_naive() -> None:
+    """The champion's weakness is no merit of the challenger."""
+    champion = make_losses("linear", 1.0, own=2)
+
+    assert not judge(make_losses("lstm", 1.0), champion, naive=0.9, has_champion_lost_skill=True).is_promoted
 
 
 def test_the_order_of_rows_changes_nothing() -> None:
