@@ -38,7 +38,7 @@ help:  ## list what can be made
 
 setup: $(READY)  ## create or update .venv from requirements.lock
 
-demo: $(READY)  ## train a champion, serve it, forecast over HTTP (CONFIG=configs/google.yaml)
+demo: $(READY)  ## train a champion, serve it, forecast over HTTP, replay a crisis (CONFIG=configs/google.yaml)
 	@PYTHONWARNINGS=ignore $(PY) -m tools.demo "$(CONFIG)"
 
 serve: $(READY)  ## serve the champions, and answer long queries (PORT=3000)

@@ -40,9 +40,7 @@ class Track:
         return Track(self.origin_utc[-n_steps:], {column: v[-n_steps:] for column, v in self.values.items()})
 
 
-def split_tracks(
-    steps: Steps, values: Mapping[Column, Floats], model_version: int | None = None
-) -> dict[str, Track]:
+def split_tracks(steps: Steps, values: Mapping[Column, Floats], model_version: int | None = None) -> dict[str, Track]:
     """A track for each series; of several forecasts of one series and origin the mean.
 
     Args:

@@ -48,6 +48,7 @@ STEPS = {
 }
 """What is written to a store one after another, by short names."""
 
+
 def save_model(problem: Problem, folder: Path, panel: pd.DataFrame = PANEL) -> str:
     """Fit the quickest candidate, write it into the folder and return the SHA-256 of its weights."""
     design = build_design(panel, problem)

@@ -103,7 +103,7 @@ def test_a_day_that_is_monitored_twice_has_one_run(store, database, name):
             [identify_project(name)],
         ).fetchall()
     assert title == make_account().problem.title
-    assert panels == 10
+    assert panels == 9
 
 
 def test_runs_that_are_kept_at_once_become_one(database, name):
