@@ -3,7 +3,6 @@
 import logging
 from typing import Annotated, Final
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +12,7 @@ from app.border import SAFE_METHODS
 from app.documentation import PREFIX
 from app.errors import ForbiddenRefusal
 from app.parts import read_asked
-from app.stored import READERS
+from app.store_threads import READERS
 from loopcast.errors import LoopcastError
 from loopcast.stores.audit import Act
 from loopcast.stores.tokens import Role
@@ -38,7 +37,7 @@ async def list_audit(
     """Who changed what, the latest first; for admins."""
     asked = read_asked(request)
     asked.needs(Role.ADMIN)
-    found = await run_sync(asked.parts.audit.read, limit + 1, before, limiter=READERS)
+    found = await READERS.ask(asked.parts.audit.read, limit + 1, before)
     return Audit(
         entries=[AuditEntry(**entry.model_dump(exclude={"position"})) for entry in found[:limit]],
         next_before=found[limit - 1].position if len(found) > limit else None,

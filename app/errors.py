@@ -19,7 +19,7 @@ from app.record import RequestRecord, read_record
 from loopcast.errors import AttributionError, DataRefusedError, LoopcastError
 from loopcast.stores.champions import NothingServedError, UnknownProblemError
 from loopcast.stores.journal import JournalFullError
-from loopcast.stores.queries import KeyReusedError, QueryEndedError, TooManyQueriesError
+from loopcast.stores.queries import KeyReusedError, QueryEndedError, TooManyQueriesError, TrainingOpenError
 from loopcast.stores.uploads import UploadsFullError
 
 logger = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ def translate_error(exc: Exception) -> Refusal:
             return Refusal(422, ErrorCode.DATA_REFUSED, str(exc))
         case AttributionError():
             return Refusal(409, ErrorCode.NOT_EXPLAINED, str(exc))
-        case QueryEndedError() | KeyReusedError():
+        case QueryEndedError() | KeyReusedError() | TrainingOpenError():
             return Refusal(409, ErrorCode.CONFLICT, str(exc))
         case TooManyQueriesError() | UploadsFullError():
             return Refusal(429, ErrorCode.TOO_MANY, str(exc), headers={"Retry-After": str(LIMIT_RETRY_AFTER_S)})

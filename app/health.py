@@ -2,12 +2,10 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 
 import anyio
 import numpy as np
-from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
@@ -17,7 +15,7 @@ from app.answers import Liveness, Readiness
 from app.documentation import UNSIGNED
 from app.metrics import QUEUE
 from app.parts import ServiceParts, read_asked
-from app.stored import READERS
+from app.store_threads import READERS
 from loopcast.errors import LoopcastError
 from loopcast.forecasts import ForecastSource
 from loopcast.model.served import make_forecasts
@@ -48,8 +46,7 @@ async def get_metrics(request: Request) -> Response:
     """What Prometheus reads."""
     parts = read_asked(request).parts
     with suppress(LoopcastError), anyio.move_on_after(MAX_WAIT_S):
-        read_queue = partial(parts.recent.get, QUEUE, parts.queries.measure_queue)
-        await run_sync(read_queue, limiter=READERS, abandon_on_cancel=True)
+        await READERS.ask(parts.recent.get, QUEUE, parts.queries.measure_queue)
     return Response(generate_latest(parts.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,16 +1,15 @@
 """What the API answers with, handed in by whoever serves it, and how a route gets at it."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import anyio
-from anyio.to_thread import run_sync
 from starlette.requests import Request
 
 from app.errors import ForbiddenRefusal, refuse_problem
 from app.metrics import Metrics
 from app.recent import RecentReadings
 from app.record import RequestRecord, read_record
+from app.store_threads import WRITERS
 from app.tokens import ActiveTokens
 from loopcast.settings import Settings
 from loopcast.stores.audit import Act, AuditEntry, AuditLog, MemoryAuditLog
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from app.signin.people import People
-
-WRITERS: Final = anyio.CapacityLimiter(4)
-"""Threads that may wait for the audit's table, so that those who change something hold up none who read."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,15 @@ class Asked:
             raise ForbiddenRefusal(what)
 
     async def audit(self, act: Act, subject: str, problem: str | None = None, **details: str) -> None:
-        """Keep in the audit that the asker did something; before they are answered.
+        """Keep in the audit that the asker did something; before they are answered. Arguments as of `keep_act`.
+
+        Raises:
+            StoreError: It could not be kept.
+        """
+        await WRITERS.ask(self.keep_act, act, subject, problem, **details)
+
+    def keep_act(self, act: Act, subject: str, problem: str | None = None, **details: str) -> None:
+        """The same where the act itself waits for the database: given up, it is done and kept, or neither.
 
         Args:
             subject: On what: the id of a token or query, a version.
@@ -124,7 +128,7 @@ class Asked:
             request_id=self.record.request_id,
             details=details,
         )
-        await run_sync(self.parts.audit.record, entry, limiter=WRITERS)
+        self.parts.audit.record(entry)
 
 
 def read_asked(request: Request) -> Asked:

@@ -8,11 +8,9 @@ from collections.abc import Callable, Hashable
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from anyio.to_thread import run_sync
-
 from app.errors import RETRY_AFTER_S, ErrorCode, Refusal, refuse_problem
 from app.parts import Asked
-from app.stored import READERS
+from app.store_threads import READERS
 from loopcast.stores.database import Database
 from loopcast.stores.model_versions import ModelVersionStore
 
@@ -47,7 +45,7 @@ async def read_recent(asked: Asked, problem: str, what: Hashable, read: Callable
 
     key = (problem, what)
     found: T | None = asked.parts.recent.find(key)
-    return await run_sync(asked.parts.recent.get, key, read_known, limiter=READERS) if found is None else found
+    return await READERS.ask(asked.parts.recent.get, key, read_known) if found is None else found
 
 
 def as_known(value: float) -> float | None:

@@ -136,6 +136,9 @@ def _quote_path(scope: Scope) -> str:
 
 def _quote_shown(shown: bytes) -> str:
     """The address of the page that is shown, without its host, as a value in a query."""
-    parts = urlsplit(shown.decode("latin-1"))
+    try:
+        parts = urlsplit(shown.decode("latin-1"))
+    except ValueError:  # it is none
+        return "/"
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     return quote(path, safe="") if len(path) < MAX_PATH_CHARACTERS else "/"

@@ -6,7 +6,6 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 import anyio
-from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.requests import Request
 
@@ -14,13 +13,12 @@ from app import answers
 from app.documentation import PREFIX
 from app.errors import ErrorCode, Refusal
 from app.parts import Asked, read_asked
+from app.store_threads import READERS
 from loopcast.stores.stored_forecast import ForecastLineage, StoredForecast
 
 MAX_WAIT_S: Final = 0.5
 """How long a forecast is waited for that may still be on its way from the journal to the table: two turns of it."""
 LOOK_EVERY_S: Final = 0.1
-READERS: Final = anyio.CapacityLimiter(8)
-"""Threads that may wait for the database, so that one that is away takes none from those who compute."""
 
 COPIED: Final = set(answers.StoredForecast.model_fields) - {"forecast_id", "quantiles"}
 """Fields that a stored forecast and its answer share."""
@@ -34,7 +32,7 @@ async def get_forecast(forecast_id: UUID, request: Request) -> answers.StoredFor
     """A stored forecast, whole, beside what came true since."""
     asked = read_asked(request)
     found = await _find(asked.parts.forecasts.find, forecast_id, asked)
-    version = await run_sync(asked.parts.versions.get, found.problem, found.model_version, limiter=READERS)
+    version = await READERS.ask(asked.parts.versions.get, found.problem, found.model_version)
     if version is None:
         what = f"version {found.model_version} of {found.problem} is not known any more, and so not its levels"
         raise Refusal(404, ErrorCode.NOT_FOUND, what)
@@ -65,7 +63,7 @@ async def _find(look: Callable[[UUID], Found | None], forecast_id: UUID, asked: 
     while is_on_its_way:
         # Asked before the store is: what is shipped in between is found, and what comes later is waited for.
         is_on_its_way = asked.parts.journal.n_waiting > 0 and time.monotonic() < until_s
-        found = await run_sync(look, forecast_id, limiter=READERS)
+        found = await READERS.ask(look, forecast_id)
         if found is not None and asked.record.asker.may_use(found.problem):
             return found
         await anyio.sleep(LOOK_EVERY_S if is_on_its_way else 0)

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.requests import Request
 
@@ -13,7 +12,7 @@ from app.asker import Asker
 from app.documentation import PREFIX, SENDING, refusals
 from app.errors import ErrorCode, ForbiddenRefusal, Refusal
 from app.parts import Asked, ServiceParts, read_asked
-from app.stored import READERS
+from app.store_threads import READERS
 from loopcast.stores.audit import Act
 from loopcast.stores.tokens import Role, Token
 
@@ -48,20 +47,20 @@ async def create_token(body: TokenBody, request: Request) -> NewToken:
         expires_at_utc = datetime.now(UTC) + timedelta(days=body.expires_in_days)
 
     def create() -> tuple[Token, str]:
-        made = asked.parts.token_store.create(body.name, asker.id, body.role, problems, expires_at_utc)
+        token, secret = asked.parts.token_store.create(body.name, asker.id, body.role, problems, expires_at_utc)
         _notice(asked.parts)
-        return made
+        # What is not in the audit is not told either: without the secret the token opens nothing.
+        asked.keep_act(
+            Act.TOKEN_CREATED,
+            str(token.id),
+            name=token.name,
+            role=token.role,
+            problems=", ".join(token.problems) or "all",
+            expires="never" if expires_at_utc is None else f"{expires_at_utc:%Y-%m-%d}",
+        )
+        return token, secret
 
-    token, secret = await run_sync(create, limiter=READERS)
-    # What is not in the audit is not told either: without the secret the token opens nothing.
-    await asked.audit(
-        Act.TOKEN_CREATED,
-        str(token.id),
-        name=token.name,
-        role=token.role,
-        problems=", ".join(token.problems) or "all",
-        expires="never" if expires_at_utc is None else f"{expires_at_utc:%Y-%m-%d}",
-    )
+    token, secret = await READERS.ask(create)
     return NewToken(token=_describe(token), secret=secret)
 
 
@@ -76,9 +75,9 @@ async def revoke_token(token_id: UUID, request: Request) -> None:
     def revoke() -> None:
         asked.parts.token_store.revoke(token_id)
         _notice(asked.parts)
+        asked.keep_act(Act.TOKEN_REVOKED, str(token_id), name=found.name, owner=found.owner)
 
-    await run_sync(revoke, limiter=READERS)
-    await asked.audit(Act.TOKEN_REVOKED, str(token_id), name=found.name, owner=found.owner)
+    await READERS.ask(revoke)
 
 
 def _choose_problems(body: TokenBody, asked: Asked) -> tuple[str, ...]:
@@ -103,7 +102,7 @@ async def _find_own(asked: Asked) -> list[Token]:
 
 
 async def _list_all(asked: Asked) -> list[Token]:
-    return await run_sync(asked.parts.token_store.list_all, limiter=READERS)
+    return await READERS.ask(asked.parts.token_store.list_all)
 
 
 def _notice(parts: ServiceParts) -> None:

@@ -4,6 +4,7 @@ A worker may die between an act and the word of it. What its query decided befor
 when, and not done again.
 """
 
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ from loopcast.stores.queries import Query
 
 RECENT: Final = 50
 """Decisions among which that of a query is looked for."""
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""How far the clock of a worker may be behind that of the service that took the query: as far as Kerberos allows."""
 
 
 class ActDone(BaseModel):
@@ -51,7 +54,7 @@ def promote_version(stores: Stores, query: Query, request: PromotionRequest, rep
         raise LoopcastError(f"{query.problem} has no version {request.version}; needs one of {known or 'none yet'}")
     keep_version(stores, query.problem, request.version)
     report(0.8, f"Putting version {request.version} into service")
-    decision = promote_by_hand(stores.registry, query.problem, request.version, request.reason, query.owner)
+    decision = promote_by_hand(stores.registry, query.problem, request.version, request.reason, query.actor)
     if decision.decided_at_utc < query.submitted_at_utc:
         since = f"{decision.decided_at_utc:%Y-%m-%d %H:%M} UTC"
         return ActDone(sentence=f"Version {request.version} was in service already, since {since}", decision=decision)
@@ -69,7 +72,7 @@ def roll_back(stores: Stores, query: Query, request: RollbackRequest, report: Re
     if decision is None:
         report(0.8, "Taking the champion out of service")
         decision = demote(
-            stores.registry, query.problem, request.reason, query.owner, from_version=request.from_version
+            stores.registry, query.problem, request.reason, query.actor, from_version=request.from_version
         )  # fmt: skip
     return ActDone(sentence=_describe_change(decision), decision=decision)
 
@@ -85,7 +88,7 @@ def train_challenger(stores: Stores, query: Query, problem: Problem, report: Rep
     """
     decision = _find_own(stores, query, None, DecisionKind.PROMOTION, DecisionKind.REJECTION)
     if decision is None:
-        told = run_training(problem, str(query.id), query.owner, stores.settings, report)
+        told = run_training(problem, str(query.id), query.actor, stores.settings, report)
         if "outcome" not in told:
             return ActDone(
                 sentence=f"Flyte trains it as {told['execution_id']}; the gate decides there",
@@ -105,7 +108,7 @@ def _find_own(stores: Stores, query: Query, reason: str | None, *kinds: Decision
     if not query.is_repeated:
         return None
     for each in stores.decisions.history(query.problem, RECENT):
-        is_since = each.actor == query.owner and each.decided_at_utc >= query.submitted_at_utc
+        is_since = each.actor == query.actor and each.decided_at_utc >= query.submitted_at_utc - CLOCKS_DIFFER
         if is_since and each.kind in kinds and (reason is None or each.reasons == (reason,)):
             return each
     return None

@@ -8,10 +8,8 @@ from collections.abc import AsyncIterator
 from typing import Final
 from uuid import UUID
 
-from anyio.to_thread import run_sync
-
 from app.errors import ErrorCode, Refusal
-from app.stored import READERS
+from app.store_threads import READERS
 from loopcast.errors import StoreError
 from loopcast.stores.queries import Queries, Query
 
@@ -61,7 +59,7 @@ class QueryWatch:
         try:
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.get_running_loop().create_task(self._look())
-            while listener.query.state.is_open:
+            while listener.query.state.is_open or listener.is_changed.is_set():
                 await asyncio.wait_for(listener.is_changed.wait(), until_s - time.monotonic())
                 listener.is_changed.clear()
                 yield listener.query
@@ -81,7 +79,7 @@ class QueryWatch:
                 if each_of
             }
             try:
-                for query in await run_sync(self._queries.find_changed, revisions, limiter=READERS):
+                for query in await READERS.ask(self._queries.find_changed, revisions):
                     for listener in self._listeners.get(query.id, ()):
                         if listener.query.revision < query.revision:
                             listener.query = query

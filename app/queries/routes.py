@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, BinaryIO, Final
 from uuid import UUID
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI, Header
 from fastapi import Query as Parameter
 from starlette.requests import Request
@@ -22,7 +21,7 @@ from app.queries.bodies import QueryBody
 from app.queries.events import RETRY_MS, QueryWatch
 from app.queries.shapes import Query as QueryAnswer
 from app.queries.shapes import QueryPage, QuerySummary
-from app.stored import READERS
+from app.store_threads import READERS
 from loopcast.queries.kinds import QueryKind
 from loopcast.stores.audit import Act
 from loopcast.stores.files import PIECE_BYTES, FileStore
@@ -35,6 +34,12 @@ NEEDED: Final[Mapping[QueryKind, Role]] = {
     QueryKind.TRAINING: Role.OPERATOR,
 }
 """Kinds that change what is in service; the others need no more than a viewer."""
+ACTS: Final[Mapping[QueryKind, Act]] = {
+    QueryKind.PROMOTION: Act.PROMOTION,
+    QueryKind.ROLLBACK: Act.ROLLBACK,
+    QueryKind.TRAINING: Act.TRAINING,
+}
+"""What the audit calls asking for these; asking the others is a query like any."""
 MAX_PAGE: Final = 100
 FILE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
@@ -78,6 +83,7 @@ async def submit_query(
         problem=problem,
         kind=body.kind,
         owner=asked.record.asker.id,
+        asker_name=asked.record.asker.name,
         request=body.request.model_dump(mode="json"),
         submitted_at_utc=datetime.now(UTC),
         idempotency_key=idempotency_key,
@@ -98,8 +104,8 @@ async def list_queries(
     if problem is not None and not asker.may_use(problem):
         raise refuse_problem()
     problems = asker.problems if problem is None else (problem,)
-    found = await run_sync(queries.list_own, asker.id, problems, limit + 1, after, limiter=READERS)
-    figures = await run_sync(asked.parts.recent.get, QUEUE, queries.measure_queue, limiter=READERS)
+    found = await READERS.ask(queries.list_own, asker.id, problems, limit + 1, after)
+    figures = await READERS.ask(asked.parts.recent.get, QUEUE, queries.measure_queue)
     return QueryPage(
         queries=[QuerySummary(**_describe(query)) for query in found[:limit]],
         next_after=found[limit - 1].id if len(found) > limit else None,
@@ -144,10 +150,16 @@ async def cancel_query(query_id: UUID, request: Request) -> QueryAnswer:
     asked = read_asked(request)
     query = await find_query(asked, query_id)
     asked.needs(NEEDED.get(query.kind, Role.VIEWER))
-    cancelled = await run_sync(asked.parts.queries.ask_cancel, query.id, query.owner, limiter=READERS)
+
+    def cancel() -> Query | None:
+        cancelled = asked.parts.queries.ask_cancel(query.id, query.owner)
+        if cancelled is not None:
+            _keep_act(asked, Act.QUERY_CANCELLED, cancelled)
+        return cancelled
+
+    cancelled = await READERS.ask(cancel)
     if cancelled is None:
         raise _refuse_query()
-    await _audit(asked, Act.QUERY_CANCELLED, cancelled)
     return describe_query(cancelled)
 
 
@@ -159,7 +171,8 @@ async def retry_query(query_id: UUID, request: Request, idempotency_key: Idempot
     asked = read_asked(request)
     query = await find_query(asked, query_id)
     asked.find_served(query.problem)
-    return await _submit(asked, query.ask_again(datetime.now(UTC), idempotency_key), Act.QUERY_RETRIED)
+    again = query.ask_again(datetime.now(UTC), idempotency_key, asked.record.asker.name)
+    return await _submit(asked, again, Act.QUERY_RETRIED)
 
 
 @router.get(
@@ -175,7 +188,7 @@ async def get_query_file(query_id: UUID, name: str, request: Request) -> Respons
     if name not in query.files:
         what = f"the query has no such file; those that it has: {', '.join(query.files) or 'none'}"
         raise Refusal(404, ErrorCode.NOT_FOUND, what)
-    file = await run_sync(FileStore(asked.parts.settings.artifacts).open, f"queries/{query.id}/{name}", limiter=READERS)
+    file = await READERS.ask(FileStore(asked.parts.settings.artifacts).open, f"queries/{query.id}/{name}")
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(_read_pieces(file), media_type=media_type, headers=headers)
@@ -188,7 +201,7 @@ async def find_query(asked: Asked, query_id: UUID) -> Query:
         Refusal: They have none of this id, or may not know of its problem any more.
     """
     asker = asked.record.asker
-    found = await run_sync(asked.parts.queries.find, query_id, asker.id, limiter=READERS)
+    found = await READERS.ask(asked.parts.queries.find, query_id, asker.id)
     if found is None or not asker.may_use(found.problem):
         raise _refuse_query()
     return found
@@ -202,17 +215,23 @@ def describe_query(query: Query) -> QueryAnswer:
 async def _submit(asked: Asked, query: Query, act: Act) -> QueryAnswer:
     asked.needs(NEEDED.get(query.kind, Role.VIEWER))
     max_open = asked.parts.settings.queries_open_per_owner
-    kept = await run_sync(asked.parts.queries.submit, query, max_open, limiter=READERS)
-    if kept.id == query.id:
-        await _audit(asked, act, kept)
-    return describe_query(kept)
+
+    def submit() -> Query:
+        kept = asked.parts.queries.submit(query, max_open)
+        if kept.id == query.id:
+            _keep_act(asked, ACTS.get(query.kind, act), kept)
+        return kept
+
+    return describe_query(await READERS.ask(submit))
 
 
-async def _audit(asked: Asked, act: Act, query: Query) -> None:
+def _keep_act(asked: Asked, act: Act, query: Query) -> None:
     details = {"kind": str(query.kind)} | {
         name: str(query.request[name]) for name in ("reason", "version") if name in query.request
     }
-    await asked.audit(act, str(query.id), query.problem, **details)
+    if query.retry_of is not None:
+        details["retry_of"] = str(query.retry_of)
+    asked.keep_act(act, str(query.id), query.problem, **details)
 
 
 async def _tell(watch: QueryWatch, query: Query, is_known: bool) -> AsyncIterator[str]:

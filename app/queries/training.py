@@ -81,12 +81,12 @@ class Progress:
         return event
 
 
-def run_training(problem: Problem, query_id: str, owner: str, settings: Settings, report: Report) -> dict[str, Any]:
+def run_training(problem: Problem, query_id: str, actor: str, settings: Settings, report: Report) -> dict[str, Any]:
     """What a training led to, `outcome`; or the `execution_id` and `execution_url` of one that runs on Flyte.
 
     Args:
         query_id: Asked again for the same query, Flyte starts none anew.
-        owner: Who is written beside the gate's decision.
+        actor: Who is written beside the gate's decision.
 
     Raises:
         LoopcastError: It failed, or cannot be started here.
@@ -97,7 +97,7 @@ def run_training(problem: Problem, query_id: str, owner: str, settings: Settings
     progress, last = Progress(), ""
     told: dict[str, Any] = {}
     name = f"q{query_id.replace('-', '')[:NAME_CHARACTERS]}"
-    with _start([str(config), name], owner, settings) as lines:
+    with _start([str(config), name], actor, settings) as lines:
         for line in lines:
             told |= progress.read(line)
             last = line.strip() or last
@@ -112,14 +112,14 @@ def run_training(problem: Problem, query_id: str, owner: str, settings: Settings
 
 
 @contextmanager
-def _start(arguments: list[str], owner: str, settings: Settings) -> Iterator[Iterator[str]]:
+def _start(arguments: list[str], actor: str, settings: Settings) -> Iterator[Iterator[str]]:
     """The lines of the training's output as they come, empty ones in between; all its processes end with the block."""
     places = {f"{PREFIX}{name.upper()}": getattr(settings, name) for name in PLACES}
     environment = os.environ | {name: str(value) for name, value in places.items() if value is not None}
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", MODULE, *arguments],
         cwd=_find_checkout(),
-        env=environment | {f"{PREFIX}ACTOR": owner, "PYTHONWARNINGS": "ignore"},
+        env=environment | {f"{PREFIX}ACTOR": actor, "PYTHONWARNINGS": "ignore"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -11,14 +11,14 @@ from uuid import UUID
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from app.bodies import UPLOADS_PATH
 from app.documentation import READING, refusals
 from app.errors import ErrorCode, Refusal
 from app.parts import read_asked
 from app.queries import shapes
-from app.stored import READERS
+from app.store_threads import READERS
 from loopcast.errors import StoreError
 from loopcast.stores.audit import Act
 from loopcast.stores.files import PIECE_BYTES
@@ -60,7 +60,7 @@ async def upload_file(request: Request) -> shapes.Upload:
     settings, owner = asked.parts.settings, asked.record.asker.id
     max_bytes = settings.upload_max_mb * MEGABYTE
     _check_head(request, max_bytes)
-    kept = await run_sync(asked.parts.uploads.list_own, owner, limiter=READERS)
+    kept = await READERS.ask(asked.parts.uploads.list_own, owner)
     max_own_bytes = settings.uploads_max_mb_per_owner * MEGABYTE
     check_space(sum(each.n_bytes for each in kept), _told_bytes(request), max_own_bytes)
     folder = settings.home_path / "uploads"
@@ -81,7 +81,7 @@ async def upload_file(request: Request) -> shapes.Upload:
 async def list_uploads(request: Request) -> shapes.Uploads:
     """One's own uploads, the latest first."""
     asked = read_asked(request)
-    found = await run_sync(asked.parts.uploads.list_own, asked.record.asker.id, limiter=READERS)
+    found = await READERS.ask(asked.parts.uploads.list_own, asked.record.asker.id)
     return shapes.Uploads(uploads=[_describe(upload) for upload in found])
 
 
@@ -89,7 +89,7 @@ async def list_uploads(request: Request) -> shapes.Uploads:
 async def delete_upload(upload_id: UUID, request: Request) -> None:
     """Delete an upload of one's own; a query that still needs it fails."""
     asked = read_asked(request)
-    if not await run_sync(asked.parts.uploads.delete, upload_id, asked.record.asker.id, limiter=READERS):
+    if not await READERS.ask(asked.parts.uploads.delete, upload_id, asked.record.asker.id):
         raise Refusal(
             404, ErrorCode.NOT_FOUND, "you have no such upload; GET /api/v1/uploads lists those that you have"
         )
@@ -144,6 +144,8 @@ async def _receive(request: Request, draft: BinaryIO, max_bytes: int) -> tuple[i
             raise _refuse_size(max_bytes)
         await run_sync(write, limiter=WRITERS)
         draft.seek(0)
+    except ClientDisconnect as exc:
+        raise Refusal(400, ErrorCode.INVALID_REQUEST, "the file did not come whole; send it again") from exc
     except OSError as exc:
         raise StoreError(f"an upload cannot be written: {exc}; make space") from exc
     if n_bytes == 0:
@@ -166,8 +168,12 @@ def _count_receiving(receiving: Counter[str], owner: str) -> Iterator[None]:
 @contextmanager
 def _open_draft(folder: Any) -> Iterator[BinaryIO]:
     """A file without a name, which is gone however this process ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as draft:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  it is closed below
+    except OSError as exc:
+        raise StoreError(f"no upload can be written in {folder}: {exc}; check space and rights") from exc
+    with draft:
         yield draft
 
 

@@ -92,7 +92,7 @@ def open_attempt(sealed: str, key: OctKey) -> Attempt | None:
     try:
         claims = jwt.decode(sealed, key, ALGORITHMS).claims
         jwt.JWTClaimsRegistry(exp={"essential": True}).validate(claims)
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, TypeError):  # the last where a header is of no shape that it may have
         return None
     return Attempt(claims["seed"], check_path(claims["path"]))
 

@@ -3,7 +3,6 @@
 import hmac
 import logging
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -11,11 +10,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from app.asker import Asker
 from app.errors import ErrorCode, Refusal
 from app.pages.rendering import render
-from app.parts import WRITERS, Asked, read_asked
+from app.parts import Asked, read_asked
 from app.signin.attempts import LASTS_S, Attempt, begin_attempt, check_path, open_attempt, seal_attempt
 from app.signin.people import People
 from app.signin.provider import DistrustedError, ProviderError
 from app.signin.roles import identify, judge_person, name_person
+from app.store_threads import WRITERS
 from loopcast.stores.audit import Act
 from loopcast.stores.sessions import ReplayedError, make_session
 from loopcast.stores.tokens import Role
@@ -59,14 +59,14 @@ async def finish_sign_in(request: Request) -> Response:
     asker = asked.record.asker = await _ask_provider(request, asked, people, attempt)
     session, secret = make_session(asker.id, asker.name, asker.role, asker.problems, people.lasts)
     try:
-        await run_sync(people.store.begin, session, attempt.nonce, limiter=WRITERS)
+        await WRITERS.ask(people.store.begin, session, attempt.nonce)
     except ReplayedError as exc:
         if before is not None:
             return _redirect("/")
         raise _refuse(400, str(exc)) from exc
     await asked.audit(Act.SIGNED_IN, str(session.id))
     if before is not None:
-        await run_sync(people.store.end, before.secret_sha256, limiter=WRITERS)
+        await WRITERS.ask(people.store.end, before.secret_sha256)
         people.active.drop(before)
     people.active.add(session)
     response = _redirect(attempt.path)
@@ -82,7 +82,7 @@ async def sign_out(request: Request) -> Response:
     session = await people.find_session(request.scope)
     if session is not None:
         asked.record.asker = Asker(session.asker_id, session.asker_name, session.role, session.problems)
-        await run_sync(people.store.end, session.secret_sha256, limiter=WRITERS)
+        await WRITERS.ask(people.store.end, session.secret_sha256)
         people.active.drop(session)
         await asked.audit(Act.SIGNED_OUT, str(session.id))
     response = JSONResponse({"location": await _find_exit(people)})

@@ -4,11 +4,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-import anyio
-from anyio.to_thread import run_sync
-
 from app.active import REFRESH_S, Active
 from app.rates import RateLimit
+from app.store_threads import StoreThreads
 from loopcast.stores.sessions import Session, Sessions, digest_secret
 
 SECRET: Final = re.compile(rb"[A-Za-z0-9_-]{43}")
@@ -16,8 +14,8 @@ SECRET: Final = re.compile(rb"[A-Za-z0-9_-]{43}")
 LOOKS_PER_S: Final = 20.0
 """Secrets that a worker looks for because it does not know them: those of people who signed in a moment ago at another
 worker, and what somebody makes up, which must not keep the database busy."""
-LOOKERS: Final = anyio.CapacityLimiter(4)
-"""Threads that may wait for the database so."""
+LOOKERS: Final = StoreThreads(4)
+"""Of those who are not known, so that they hold up none who are."""
 
 
 class ActiveSessions(Active[Session]):
@@ -39,7 +37,7 @@ class ActiveSessions(Active[Session]):
             return None
         session = self.find(secret)
         if session is None and not self._looks.take(None):
-            session = await run_sync(self._store.find, digest_secret(secret.decode()), limiter=LOOKERS)
+            session = await LOOKERS.ask(self._store.find, digest_secret(secret.decode()))
             if session is not None:
                 self.add(session)
         if session is not None:

@@ -29,6 +29,9 @@ CONNECTION_DEFAULTS = {
     "keepalives_idle": "10",
     "tcp_user_timeout": "30000",
 }
+UNABLE = ("25006", "53", "58")
+"""How SQLSTATEs begin that tell of the server and not of what it was asked: it may only read, as a standby before it
+takes over; its disk or memory is full; its system failed."""
 Tenant = Literal["mlflow", "optuna", "evidently"]
 SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
@@ -67,15 +70,21 @@ class Database:
         """A connection in one transaction: committed at the end, undone if an exception leaves the block.
 
         Raises:
-            StoreError: The server cannot be reached, or went away meanwhile.
+            StoreError: The server cannot be reached, went away meanwhile, or can do nothing now.
         """
         with self.lend_connection() as connection:
             try:
                 yield connection
-            except psycopg.OperationalError as exc:
-                if not connection.broken:
-                    raise
-                raise StoreError(f"the database at {self.place} went away: {_one_line(exc)}; ask again") from exc
+                connection.commit()  # here, where it is seen when the server has gone before
+            except psycopg.Error as exc:
+                if connection.broken:
+                    raise StoreError(f"the database at {self.place} went away: {_one_line(exc)}; ask again") from exc
+                if (exc.sqlstate or "").startswith(UNABLE):
+                    raise StoreError(
+                        f"the database at {self.place} cannot do this now: {_one_line(exc)}; look at its disk, its "
+                        "memory, and whether it may be written"
+                    ) from exc
+                raise
 
     def lend_connection(self) -> AbstractContextManager[psycopg.Connection[TupleRow]]:
         """A connection for one transaction; closed afterwards, unless `kept_connections` keeps it."""
@@ -85,7 +94,7 @@ class Database:
     def locked(self, key: str) -> Iterator[psycopg.Connection[TupleRow]]:
         """The same, while nobody else, in any process, is inside `locked` with this key."""
         with self.connect() as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
+            lock(connection, key)
             yield connection
 
     def open_connection(self) -> psycopg.Connection[TupleRow]:
@@ -111,6 +120,11 @@ class Database:
         """Host, port and database: what may stand in a message."""
         parts = conninfo_to_dict(self.url)
         return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+
+
+def lock(connection: psycopg.Connection[TupleRow], key: str) -> None:
+    """Wait until nobody else's transaction, in any process, holds this key; this one then holds it to its end."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
 
 
 def open_database(settings: Settings) -> Database:

@@ -52,6 +52,10 @@ class KeyReusedError(LoopcastError):
     """An idempotency key came again, with something else."""
 
 
+class TrainingOpenError(LoopcastError):
+    """The problem is being trained already, or waits for it."""
+
+
 class TooManyQueriesError(LoopcastError):
     """Its owner has as many open queries as one may have."""
 
@@ -66,6 +70,8 @@ class Query(BaseModel):
     kind: QueryKind
     owner: str
     """Id of who asked it."""
+    asker_name: str = ""
+    """What they are called, or their token; empty in queries from before it was kept."""
     request: dict[str, Any]
     """As `loopcast.queries.requests` has it for the kind."""
     state: QueryState = QueryState.QUEUED
@@ -95,6 +101,11 @@ class Query(BaseModel):
     def is_repeated(self) -> bool:
         """Whether a worker was at it before the one that has just begun, counted or not: it may have done something."""
         return self.revision > 1
+
+    @property
+    def actor(self) -> str:
+        """Who is written beside what it decides."""
+        return self.asker_name or self.owner
 
     def asks_same(self, other: "Query") -> bool:
         """Whether another query asks the same."""
@@ -156,8 +167,11 @@ class Query(BaseModel):
             return self.end(QueryState.CANCELLED, at_utc, reason=STOPPED)
         return self if self.is_cancel_asked else self._change(is_cancel_asked=True)
 
-    def ask_again(self, at_utc: datetime, idempotency_key: str | None = None) -> "Query":
+    def ask_again(self, at_utc: datetime, idempotency_key: str | None = None, asker_name: str = "") -> "Query":
         """A new query that asks the same.
+
+        Args:
+            asker_name: Of who asks again.
 
         Raises:
             QueryEndedError: This one is still open, or was answered.
@@ -165,8 +179,8 @@ class Query(BaseModel):
         if self.state not in {QueryState.FAILED, QueryState.CANCELLED}:
             raise QueryEndedError(f"the query is {self.state}; needs one that has failed or was cancelled")
         return Query(
-            problem=self.problem, kind=self.kind, owner=self.owner, request=self.request, submitted_at_utc=at_utc,
-            idempotency_key=idempotency_key, retry_of=self.id,
+            problem=self.problem, kind=self.kind, owner=self.owner, asker_name=asker_name, request=self.request,
+            submitted_at_utc=at_utc, idempotency_key=idempotency_key, retry_of=self.id,
         )  # fmt: skip
 
     def _change(self, **changed: Any) -> Self:
@@ -200,6 +214,7 @@ class Queries(Protocol):
         Raises:
             KeyReusedError: The query with this key asks something else.
             TooManyQueriesError: The owner has `max_open` open ones.
+            TrainingOpenError: It is a training, and somebody's of the same problem is open.
         """
 
     def find(self, query_id: UUID, owner: str) -> Query | None:
@@ -292,4 +307,20 @@ def check_open(n_open: int, max_open: int) -> None:
     if n_open >= max_open:
         raise TooManyQueriesError(
             f"found {n_open} of your queries open, needs fewer than {max_open}; wait for one to end, or cancel one"
+        )
+
+
+def check_trainings(open_ones: Sequence[Query]) -> None:
+    """Return where nobody trains the problem.
+
+    Args:
+        open_ones: Trainings of it that wait or run, whosever they are.
+
+    Raises:
+        TrainingOpenError: Somebody does: two at once would train the same twice.
+    """
+    for each in open_ones:
+        raise TrainingOpenError(
+            f"{each.problem} is being trained already: {each.actor} asked for it at {each.submitted_at_utc:%H:%M} UTC, "
+            f"and it is {each.state}; wait for its end"
         )

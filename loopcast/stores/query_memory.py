@@ -8,7 +8,8 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from loopcast.stores.queries import Query, QueryState, QueueFigures, check_open, check_same
+from loopcast.queries.kinds import QueryKind
+from loopcast.stores.queries import Query, QueryState, QueueFigures, check_open, check_same, check_trainings
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class MemoryQueryStore:
                 if each.idempotency_key == query.idempotency_key:
                     return check_same(each, query)
         check_open(sum(each.state.is_open for each in own), max_open)
+        if query.kind is QueryKind.TRAINING:
+            of_kind = (each for each in self.kept.values() if (each.problem, each.kind) == (query.problem, query.kind))
+            check_trainings([each for each in of_kind if each.state.is_open])
         return self._keep(self._queue(query))
 
     def find(self, query_id: UUID, owner: str) -> Query | None:

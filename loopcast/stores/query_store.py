@@ -15,9 +15,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow, dict_row
 from psycopg.types.json import Json
 
-from loopcast.stores.database import Database
+from loopcast.queries.kinds import QueryKind
+from loopcast.stores.database import Database, lock
 from loopcast.stores.job_queue import STALLED_S, count_workers, defer_job, delete_dead_jobs
-from loopcast.stores.queries import Query, QueryState, QueueFigures, check_open, check_same
+from loopcast.stores.queries import Query, QueryState, QueueFigures, check_open, check_same, check_trainings
 
 COLUMNS: Final = tuple(Query.model_fields)
 NAMES: Final = ", ".join(COLUMNS)
@@ -30,6 +31,9 @@ SELECT_JOB: Final = f"""
     SELECT {NAMES} FROM loopcast.queries WHERE id = %s AND job_id = %s AND state = %s FOR UPDATE
 """  # noqa: S608
 COUNT_OPEN: Final = "SELECT count(*) FROM loopcast.queries WHERE owner = %s AND state IN ('queued', 'running')"
+SELECT_TRAININGS: Final = f"""
+    SELECT {NAMES} FROM loopcast.queries WHERE problem = %s AND kind = %s AND state IN ('queued', 'running')
+"""  # noqa: S608
 SELECT_OWN: Final = f"""
     SELECT {NAMES_WITHOUT_RESULT} FROM loopcast.queries q
     WHERE owner = %(owner)s AND (cardinality(%(problems)s::text[]) = 0 OR problem = ANY(%(problems)s)) AND (
@@ -77,6 +81,9 @@ class QueryStore:
                 return check_same(found[0], query)
             [(n_open,)] = connection.execute(COUNT_OPEN, [query.owner])
             check_open(int(n_open), max_open)
+            if query.kind is QueryKind.TRAINING:
+                lock(connection, f"trainings/{query.problem}")
+                check_trainings(_read(connection, SELECT_TRAININGS, [query.problem, query.kind]))
             return _insert(connection, query)
 
     def find(self, query_id: UUID, owner: str) -> Query | None:

@@ -53,7 +53,7 @@ def remember_tokens(tokens: Sequence[Token], path: Path) -> None:
     )
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.read_text(encoding="utf-8") == content:
+        if path.exists() and path.read_bytes() == content.encode():
             path.touch()
             return
         draft = path.with_name(f"{path.name}.{os.getpid()}")

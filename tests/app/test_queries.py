@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import json
 import re
+import resource
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ QUERIES = f"{API}/queries"
 GOOGLE = f"{API}/problems/google/queries"
 EXPLAIN = {"kind": "explanation", "request": {"series_id": "GOOG"}}
 PROMOTE = {"kind": "promotion", "request": {"version": 3, "reason": "It did better in March"}}
+TRAIN = {"kind": "training", "request": {"reason": "New data"}}
 CSV = {"Content-Type": "text/csv"}
 EMPTY = {"Content-Type": "application/json"}
 
@@ -72,6 +74,14 @@ def people(desk, store, tokens) -> Callable[..., Client]:
         return signed(app, secret)
 
     return sign
+
+
+@pytest.fixture
+def max_file_bytes() -> Iterator[Callable[[int], None]]:
+    """Bounds how large a file this process may write, as a full disk does."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda n_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, most))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
 def submit(client: Client, body=EXPLAIN, **headers: str) -> QueryAnswer:
@@ -368,10 +378,37 @@ def test_the_audit_tells_who_asked_what(people, desk):
     found = [(entry.act, entry.actor_id, entry.subject, entry.problem, entry.details) for entry in desk.audit.read(10)]
     details = {"kind": "promotion", "reason": "It did better in March", "version": "3"}
     assert found == [
-        ("query_retried", "ada", retry["query_id"], "google", details),
+        ("promotion", "ada", retry["query_id"], "google", {**details, "retry_of": str(query.query_id)}),
         ("query_cancelled", "ada", str(query.query_id), "google", details),
-        ("query_submitted", "ada", str(query.query_id), "google", details),
+        ("promotion", "ada", str(query.query_id), "google", details),
     ]
+
+
+def test_asking_what_changes_nothing_is_audited_as_a_query(people, desk):
+    """Only what puts something into service, or trains it, has a name of its own."""
+    ada = people("ada", Role.OPERATOR)
+
+    submit(ada)
+    submit(ada, {"kind": "rollback", "request": {"reason": "off"}})
+    submit(ada, TRAIN)
+
+    assert [entry.act for entry in desk.audit.read(10)] == ["training", "rollback", "query_submitted"]
+
+
+def test_a_problem_is_trained_once_at_a_time(people):
+    """Whoever asks for a second training is told who asked for the first; its end makes room."""
+    ada, bob = people("ada", Role.OPERATOR), people("bob", Role.OPERATOR)
+    first = submit(ada, TRAIN)
+
+    refused = bob.post(GOOGLE, TRAIN)
+    other = bob.post(f"{API}/problems/prices/queries", TRAIN)
+    ada.post(f"{QUERIES}/{first.query_id}/cancellation", headers=EMPTY)
+    second = submit(bob, TRAIN)
+
+    assert code_of(refused) == (409, "conflict")
+    assert refused.json()["error"]["message"].startswith("google is being trained already: test asked for it at ")
+    assert (other.status_code, second.state) == (202, "queued")
+    assert code_of(ada.post(f"{QUERIES}/{first.query_id}/retry", headers=EMPTY)) == (409, "conflict")
 
 
 def test_a_listener_is_told_each_change_until_the_end(desk):
@@ -411,6 +448,23 @@ def test_a_listener_is_told_each_change_until_the_end(desk):
     status, missed = listen(client, path, blocks[1]["id"])
     assert (status, [json.loads(block["data"])["state"] for block in missed]) == (200, ["done"])
     assert listen(client, path, blocks[-1]["id"]) == (204, [])
+
+
+def test_a_listener_that_reads_slowly_is_told_the_end(asked, desk):
+    """Also of a query that ended while it still read the word before."""
+    sent = submit(asked)
+    query = desk.queries.find(sent.query_id, LOCAL.id)
+    watch = events.QueryWatch(desk.queries)
+
+    async def follow():
+        told = watch.follow(query)
+        job_id = await asyncio.to_thread(begin, desk, sent)
+        first = await anext(told)
+        await asyncio.to_thread(desk.queries.end, query.id, job_id, QueryState.DONE)
+        await asyncio.sleep(3 * events.LOOK_EVERY_S)
+        return [first.state, *[each.state async for each in told]]
+
+    assert asyncio.run(follow()) == ["running", "done"]
 
 
 def test_a_stream_ends_by_itself(asked, monkeypatch):
@@ -494,6 +548,49 @@ def test_an_upload_that_does_not_end_is_cut_off(asked, desk):
     assert answer.headers["connection"] == "close"
     assert sent <= 2 * 10**6 + 2**17
     assert list((desk.settings.home_path / "uploads").iterdir()) == []
+
+
+def test_an_upload_that_finds_no_folder_is_told_like_a_store_that_is_away(asked, desk):
+    """Whoever runs the service reads why in its log."""
+    (desk.settings.home_path / "uploads").write_text("in the way")
+
+    answer = asked.ask("POST", f"{API}/uploads", content=b"a\n1\n", headers=CSV)
+
+    assert code_of(answer) == (503, "unavailable")
+
+
+def test_an_upload_for_which_the_disk_is_too_small_is_told_like_a_store_that_is_away(asked, desk, max_file_bytes):
+    """Wherever in the file it ends, also where what is left to write is written when the file is closed."""
+    for n_bytes in (200_000, 1_000_000):
+        max_file_bytes(100_000)
+        answer = asked.ask("POST", f"{API}/uploads", content=b"x" * n_bytes, headers=CSV)
+        max_file_bytes(resource.RLIM_INFINITY)
+
+        assert code_of(answer) == (503, "unavailable")
+    assert asked.get(f"{API}/uploads").json() == {"uploads": []}
+    assert not [path for path in Path(desk.settings.artifacts).rglob("*") if path.is_file()]
+
+
+def test_an_upload_whose_sender_hangs_up_is_not_kept(desk, caplog):
+    """Neither file nor row, and no error of ours."""
+    app = create_app(desk)
+    scope = {
+        "type": "http", "method": "POST", "path": f"{API}/uploads", "raw_path": b"", "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"content-type", b"text/csv")], "http_version": "1.1", "scheme": "http",
+        "client": None, "server": ("localhost", 80), "root_path": "",
+    }  # fmt: skip
+    messages = iter([{"type": "http.request", "body": b"a,b\n", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive():
+        return next(messages)
+
+    async def send(_message):
+        return None
+
+    asyncio.run(app(scope, receive, send))
+
+    assert desk.uploads.list_own(LOCAL.id) == []
+    assert "not expected" not in caplog.text
 
 
 def test_one_owner_keeps_so_many_bytes(asked):

@@ -164,6 +164,16 @@ def read_later(store, path):
     return tokens
 
 
+def test_a_damaged_memory_of_tokens_keeps_no_service_from_starting(tmp_path, store):
+    """It is written anew from the store."""
+    path = tmp_path / "tokens.json"
+    _, secret = store.create("dashboards", "anna", Role.VIEWER, ())
+    path.write_bytes(b"\xff\xfe")
+
+    assert read_later(store, path).find(secret.encode())
+    assert read_later(Interrupted(is_away=[True]), path).find(secret.encode())
+
+
 def test_a_service_starts_with_the_tokens_that_it_read_last(tmp_path, store):
     """While the database is away; what was revoked before stays so, and only its owner may read the file."""
     path = tmp_path / "home" / "tokens.json"

@@ -28,6 +28,8 @@ from tests.app.provider import CLIENT_ID, CLIENT_SECRET, make_key, run_provider
 
 ME = f"{API}/me"
 IDLE = timedelta(hours=2)
+CRITICAL = "eyJhbGciOiJIUzI1NiIsImNyaXQiOjV9.e30."
+"""Of which the header is `{"alg":"HS256","crit":5}`, which no standard allows."""
 
 
 @pytest.fixture(scope="module")
@@ -371,7 +373,7 @@ def test_a_sign_in_that_took_too_long_is_refused(browser, monkeypatch):
     assert browser.return_to(address).status_code == 400
 
 
-@pytest.mark.parametrize("change", ["", "x", "eyJhbGciOiJub25lIn0.eyJzZWVkIjoiYSIsInBhdGgiOiIvIn0."])
+@pytest.mark.parametrize("change", ["", "x", "eyJhbGciOiJub25lIn0.eyJzZWVkIjoiYSIsInBhdGgiOiIvIn0.", CRITICAL])
 def test_a_sign_in_that_nobody_here_signed_is_none(browser, change):
     """A cookie that somebody made up, or changed."""
     address = browser.visit_provider()
@@ -502,6 +504,8 @@ def test_a_program_is_told_of_tokens_and_a_page_of_the_way_in(browser):
 
     part = browser.ask("GET", "/forecast", headers={"HX-Current-URL": "http://localhost/forecast?problem=google"})
     assert part.headers["hx-redirect"] == "/sign-in?next=%2Fforecast%3Fproblem%3Dgoogle"
+    broken = browser.ask("GET", "/forecast", headers={"HX-Current-URL": "http://[/forecast"})
+    assert (broken.status_code, broken.headers["hx-redirect"]) == (401, "/sign-in?next=/")
 
 
 def test_tokens_open_the_same_service(app, store, tokens):

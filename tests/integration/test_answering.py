@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,18 @@ def ask(stores: Stores) -> Ask:
 
 
 def make_query(kind: QueryKind, problem: str, **request: Any) -> Query:
-    """A query of ada's at its first attempt."""
-    return Query(
-        problem=problem, kind=kind, owner="ada", request=request, submitted_at_utc=datetime.now(UTC), n_attempts=1
+    """A query of Ada's at its first attempt."""
+    now_utc = datetime.now(UTC)
+    query = Query(
+        problem=problem, kind=kind, owner="id#ada", asker_name="Ada", request=request, submitted_at_utc=now_utc
     )
+    return query.begin(now_utc)
+
+
+def take_over(query: Query) -> Query:
+    """The same query at its next attempt, after its worker was stopped."""
+    now_utc = datetime.now(UTC)
+    return query.interrupt("its worker was stopped", now_utc, is_counted=False).begin(now_utc)
 
 
 def upload(stores: Stores, owner: str, content: bytes) -> Upload:
@@ -179,8 +187,8 @@ def test_a_person_puts_a_version_into_service_by_hand(ask, stores, name):
     assert again.result["decision"] == done.result["decision"]
     assert stores.registry.champion(name).version == 1
     assert [(each.kind, each.model_version, each.rule, each.reasons, each.actor) for each in history] == [
-        (DecisionKind.PROMOTION, "1", "by_hand", ("the other is off",), "ada"),
-        (DecisionKind.PROMOTION, "2", "by_hand", ("the first one",), "ada"),
+        (DecisionKind.PROMOTION, "1", "by_hand", ("the other is off",), "Ada"),
+        (DecisionKind.PROMOTION, "2", "by_hand", ("the first one",), "Ada"),
     ]
 
 
@@ -216,10 +224,24 @@ def test_a_rollback_goes_back_once(ask, stores, name):
     query = make_query(QueryKind.ROLLBACK, name, reason="off")
 
     first = answer_query(stores, query, hear_nothing)
-    second = answer_query(stores, query.model_copy(update={"n_attempts": 2}), hear_nothing)
+    second = answer_query(stores, take_over(query), hear_nothing)
 
     assert first.result["sentence"] == "Version 2 is in service in the place of 3"
     assert second.result == first.result
+    assert stores.registry.champion(name).version == 2
+
+
+def test_a_rollback_is_known_again_by_a_worker_whose_clock_is_behind(ask, stores, name):
+    """It may decide before it was asked, as the clocks have it."""
+    for number in range(1, 4):
+        register_model(stores.registry, name)
+        ask(QueryKind.PROMOTION, name, version=number, reason="a try")
+    query = make_query(QueryKind.ROLLBACK, name, reason="off")
+    ahead = query.model_copy(update={"submitted_at_utc": query.submitted_at_utc + timedelta(minutes=2)})
+
+    first = answer_query(stores, ahead, hear_nothing)
+
+    assert answer_query(stores, take_over(ahead), hear_nothing).result == first.result
     assert stores.registry.champion(name).version == 2
 
 

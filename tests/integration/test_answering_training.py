@@ -75,17 +75,18 @@ def wait_until_gone(config: str) -> None:
 def test_a_training_is_told_step_by_step_and_answers_what_the_gate_decided(stores, problem):
     """Who asked is written beside the decision; a second attempt at the query finds it, and trains nothing."""
     query = Query(
-        problem=problem.name, kind=QueryKind.TRAINING, owner="ada", request={"reason": "new data"},
-        submitted_at_utc=datetime.now(UTC), n_attempts=1,
-    )  # fmt: skip
+        problem=problem.name, kind=QueryKind.TRAINING, owner="id#ada", asker_name="Ada", request={"reason": "new data"},
+        submitted_at_utc=datetime.now(UTC),
+    ).begin(datetime.now(UTC))  # fmt: skip
     told: list[tuple[float, str]] = []
 
     done = answer_query(stores, query, lambda ratio, sentence: told.append((ratio, sentence)))
-    again = answer_query(stores, query.model_copy(update={"n_attempts": 2}), hear_nothing)
+    later = query.interrupt("stopped", datetime.now(UTC), is_counted=False).begin(datetime.now(UTC))
+    again = answer_query(stores, later, hear_nothing)
 
     decision = stores.decisions.history(problem.name, limit=1)[0]
     assert decision.kind in {DecisionKind.PROMOTION, DecisionKind.REJECTION}
-    assert (decision.model_version, decision.actor) == ("2", "ada")
+    assert (decision.model_version, decision.actor) == ("2", "Ada")
     assert done.result["decision"]["id"] == again.result["decision"]["id"] == str(decision.id)
     assert done.result["sentence"].startswith("Version 2 was trained, and the gate")
     assert {"Training the candidates", "Asking the gate", "Writing the report"} <= {sentence for _, sentence in told}

@@ -13,6 +13,7 @@ from loopcast.settings import Settings
 from loopcast.stores import database as database_module
 from loopcast.stores import keeper
 from loopcast.stores.database import Database, open_database
+from loopcast.stores.kept_connections import keep_connections
 from tests.integration.clients import wait_until
 
 NEWEST = max(path.name[:4] for path in (database_module.MIGRATIONS / "versions").glob("[0-9]*.py"))
@@ -44,8 +45,8 @@ def test_a_server_of_ones_own_is_used_and_migrated(empty_url, scheme):
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'loopcast' ORDER BY 1"
         ).fetchall()
     assert [name for (name,) in tables] == [
-        "actions", "actual_corrections", "actuals", "alembic_version", "alert_deliveries", "alerts", "audit", "decisions",
-        "forecast_hours", "forecast_lineage", "forecast_steps",
+        "actions", "actual_corrections", "actuals", "alembic_version", "alert_deliveries", "alerts", "audit",
+        "decisions", "forecast_hours", "forecast_lineage", "forecast_steps",
         "forecasts", "forecasts_before_1970", "forecasts_from_2100",
         "model_versions", "quarantine", "queries", "rollup_days_due", "rollup_edges", "rollup_marks", "rollups",
         "sessions", "skill_days", "snapshots", "step_sums", "step_tracks", "tokens", "uploads", "used_sign_ins",
@@ -99,6 +100,31 @@ def test_a_transaction_is_kept_whole_or_not_at_all(database):
 
     with database.connect() as connection:
         assert connection.execute("SELECT * FROM whole").fetchall() == []
+
+
+@pytest.mark.parametrize("keep", [lambda database: database, keep_connections], ids=["new", "kept"])
+def test_a_server_that_is_gone_at_the_end_of_a_transaction_is_told_as_one_that_is_away(database, keep):
+    """Whoever waits for a database that is away waits then, too."""
+
+    def lose() -> None:
+        with keep(database).connect() as connection, database.connect() as other:
+            [(pid,)] = connection.execute("SELECT pg_backend_pid()")
+            other.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+    with pytest.raises(StoreError, match=r"^the database at .* went away: .*; ask again$"):
+        lose()
+
+
+def test_a_server_that_may_not_be_written_is_told_as_one_that_is_away(database):
+    """As after a failure, when what follows the server that failed only reads yet."""
+
+    def write() -> None:
+        with database.connect() as connection:
+            connection.execute("SET TRANSACTION READ ONLY")
+            connection.execute("CREATE TABLE loopcast.nothing ()")
+
+    with pytest.raises(StoreError, match=r"^the database at .* cannot do this now: .* read-only transaction; look"):
+        write()
 
 
 def test_a_lock_lets_one_in_at_a_time(database):

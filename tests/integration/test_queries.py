@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from uuid import UUID, uuid4
 
 import psycopg
@@ -18,6 +19,7 @@ from loopcast.stores.queries import (
     QueryEndedError,
     QueryState,
     TooManyQueriesError,
+    TrainingOpenError,
 )
 from loopcast.stores.query_memory import MemoryQueryStore
 from loopcast.stores.query_store import QueryStore
@@ -215,6 +217,49 @@ def test_ended_queries_make_room_for_others(queries, owner):
     queries.ask_cancel(sent[0].id, owner)
 
     assert queries.submit(make_query(owner), 2).state is QUEUED
+
+
+def test_a_problem_is_trained_once_at_a_time(queries, owner):
+    """Whoever asks for the second training; the same key leads to the first, and its end makes room."""
+    asked = {"kind": QueryKind.TRAINING, "request": {"reason": "new data"}, "problem": f"problem {owner}"}
+    first = submit(queries, owner, asker_name="Ada", idempotency_key="k", **asked)
+
+    with pytest.raises(
+        TrainingOpenError, match=r"is being trained already: Ada asked for it at .*, and it is queued; w"
+    ):
+        submit(queries, f"{owner}2", **asked)
+    assert submit(queries, owner, asker_name="Ada's token", idempotency_key="k", **asked) == first
+    assert submit(queries, owner, **asked | {"problem": f"another {owner}"}).state is QUEUED
+    queries.ask_cancel(first.id, owner)
+    assert submit(queries, f"{owner}2", **asked).state is QUEUED
+
+
+def test_trainings_that_are_asked_for_together_become_one(store, owner):
+    """By different people, at the same moment."""
+    asked = {"kind": QueryKind.TRAINING, "request": {"reason": "new data"}, "problem": f"problem {owner}"}
+    barrier = Barrier(6)
+
+    def ask(number: int) -> bool:
+        barrier.wait()
+        try:
+            return submit(store, f"{owner}{number}", **asked).state is QUEUED
+        except TrainingOpenError:
+            return False
+
+    with ThreadPoolExecutor(6) as executor:
+        taken = list(executor.map(ask, range(6)))
+
+    assert sum(taken) == 1
+
+
+def test_who_asked_is_kept_by_name(queries, owner):
+    """What a query decides says by whom in words that people know; of those from before it says the id."""
+    query = submit(queries, owner, asker_name="Ada")
+
+    found = queries.find(query.id, owner)
+
+    assert (found.asker_name, found.actor) == ("Ada", "Ada")
+    assert make_query(owner).actor == owner
 
 
 def test_own_queries_are_listed_the_latest_first(queries, owner):

@@ -326,6 +326,7 @@ document.addEventListener("htmx:responseError", (event) => {
   let message = "this part could not be loaded";
   try { message = JSON.parse(event.detail.xhr.responseText).error.message; } catch { /* no refusal of ours */ }
   showPartError(event.detail.target, message);
+  if ([401, 403, 404].includes(event.detail.xhr.status)) events.get(event.detail.elt)?.stop();  // it comes back no more
 });
 document.addEventListener("htmx:sendError", (event) => showPartError(event.detail.target, "the service cannot be reached; reload the page to try again"));
 
