@@ -213,11 +213,12 @@ def find_worker(service: RunningService) -> psutil.Process | None:
 @pytest.mark.slow
 def test_serving_brings_a_worker_and_ends_it(served):
     """One that dies is told of and started again; at the end nothing is left."""
+    wait_for(lambda: served.log.read_text(encoding="utf-8").count("the worker is ready") == 1)
     find_worker(served).kill()
     wait_for(lambda: "the worker ended with -9; long queries wait" in served.log.read_text(encoding="utf-8"))
-    wait_for(lambda: count_workers(served) == 0)
 
-    wait_for(lambda: count_workers(served) == 1)
+    wait_for(lambda: served.log.read_text(encoding="utf-8").count("the worker is ready") == 2)
+    wait_for(lambda: count_workers(served) == 1)  # the one that died is believed alive for a few seconds
     started = psutil.Process(served.process.pid).children(recursive=True)
 
     assert stop(served) == 0

@@ -131,7 +131,7 @@ def test_an_upload_is_forecast_for_its_owner_alone(ask, stores, served):
     days = pd.bdate_range("2016-01-04", periods=100).strftime("%Y-%m-%d")
     rows = [f"X,{day},{99 + k % 3},103,97,{100 + k % 3},{100 + k % 3},5" for k, day in enumerate(days)]
     content = "\n".join(["name,day,open,high,low,close,price,volume", *rows]).encode()
-    mine, theirs = upload(stores, "ada", content), upload(stores, "eve", content)
+    mine, theirs = upload(stores, "id#ada", content), upload(stores, "eve", content)
 
     found = ask(QueryKind.BULK_FORECAST, served, upload_id=str(mine.id))
 

@@ -18,9 +18,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from benchmarks.chromium import open_browser
 from loopcast.stores.evidently_project import EvidentlyStore, identify_project
 from tests.account_of_monitoring import make_account
-from tests.e2e.browser import open_browser, take_screenshot
+from tests.e2e.browser import take_screenshot
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_MS = 60_000
