@@ -117,6 +117,8 @@ def _find_column(change: ColumnChange, problem: Problem) -> str:
     """The panel's name of a column that can be changed."""
     columns = value_columns(problem)
     known = {source: name for name, source in reversed(columns.items()) if name not in PRICE_COLUMNS}
+    if change.column == "target" and "target" not in known:  # as histories that are sent call it
+        return "target"
     if change.column not in known:
         is_price = change.column in columns.values()
         hint = f"; prices move with {problem.columns.target}" if is_price else ""

@@ -77,6 +77,16 @@ def test_a_covariate_is_changed_in_the_last_steps_of_one_series_alone(operation,
     pd.testing.assert_frame_equal(history, before)
 
 
+def test_the_target_goes_by_its_name_in_the_api_too():
+    """Whoever sends histories knows the column by that name."""
+    panel = build_panel(make_source(), PROBLEM).panel
+    by_source, by_api = (change(name, "multiply", 0.9) for name in ("price", "target"))
+
+    found = change_history(panel, "S1", [by_api], PROBLEM)
+
+    pd.testing.assert_frame_equal(found, change_history(panel, "S1", [by_source], PROBLEM))
+
+
 def test_changes_are_made_one_after_another():
     """The second sees what the first did."""
     history = build_panel(make_source(), PROBLEM).panel
