@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from pandera.typing import DataFrame
 from pydantic import BaseModel
-from scipy.signal import lfilter
 
 from loopcast.evidence.record import RECORD
 from loopcast.health.sums import StepSums, expected_pinball
@@ -125,6 +124,8 @@ def watch_skill(state: SkillState, days: pd.DataFrame, limits: Monitoring) -> Sk
 
 def _carry(start: float, values: Floats, decay: float) -> Floats:
     """A weighted sum before the first value and after each, shape (n + 1,)."""
+    from scipy.signal import lfilter  # two thirds of a second and 80 MB, which a service does not need
+
     carried, _ = lfilter([1.0], [1.0, -decay], values, zi=np.array([decay * start]))
     return np.concatenate([[start], carried])
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.signal  # noqa: F401  what the first example would wait for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
