@@ -59,7 +59,7 @@ def plan_walk(person: int) -> Iterator[str]:
 
 async def walk(person: int, client: httpx.AsyncClient, think_s: float, until_s: float, walked: Walked) -> None:
     """Let one person walk until a moment of the clock `time.perf_counter`."""
-    chance, known = random.Random(f"think {person}"), set[str]()  # noqa: S311
+    chance, known = random.Random(f"think {person}"), set[str]()  # noqa: S311  repeatable
     await asyncio.sleep(chance.uniform(0, think_s))
     for path in plan_walk(person):
         if time.perf_counter() > until_s:

@@ -116,7 +116,7 @@ def _start(arguments: list[str], actor: str, settings: Settings) -> Iterator[Ite
     """The lines of the training's output as they come, empty ones in between; all its processes end with the block."""
     places = {f"{PREFIX}{name.upper()}": getattr(settings, name) for name in PLACES}
     environment = os.environ | {name: str(value) for name, value in places.items() if value is not None}
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603  a module of ours
         [sys.executable, "-m", MODULE, *arguments],
         cwd=_find_checkout(),
         env=environment | {f"{PREFIX}ACTOR": actor, "PYTHONWARNINGS": "ignore"},

@@ -151,7 +151,7 @@ class Provider:
                         f"LOOPCAST_OIDC_ISSUER: found {self.issuer}, and there a provider that names itself "
                         f"{metadata.issuer}; both must be the same, to the last slash"
                     )
-                keys = KeySet.import_key_set(await self._ask("GET", str(metadata.jwks_uri)))  # type: ignore[arg-type]
+                keys = KeySet.import_key_set(await self._ask("GET", str(metadata.jwks_uri)))  # type: ignore[arg-type]  # it judges whatever was sent
             except (ValidationError, JoseError, KeyError, TypeError, ValueError) as exc:
                 raise ProviderError(f"{self.issuer} does not say where or with which keys it signs: {exc}") from exc
             known = self._known = Known(metadata, keys, time.monotonic())

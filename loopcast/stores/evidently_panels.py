@@ -1,7 +1,6 @@
 """The dashboard of a problem in Evidently, as code: what is plotted from run to run."""
 
-from typing import Final
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID, uuid5
 
 from evidently.sdk.models import DashboardModel, DashboardPanelPlot, DashboardTabModel, PanelMetric
 from evidently.sdk.panels import bar_plot_panel, line_plot_panel
@@ -11,9 +10,6 @@ from loopcast.health.drift import Measure
 from loopcast.health.steps import WATCHED
 from loopcast.stores.evidently_metrics import KS, WASSERSTEIN, MonitoringFigure, RollUpDistance
 from loopcast.stores.evidently_report import CONDITIONS, DRIFT, LABELS, QUALITY, SKILL
-
-NAMESPACE: Final = uuid5(NAMESPACE_URL, "loopcast/evidently")
-"""Of ids that are the same each time."""
 
 
 def build_dashboard(project: UUID, horizon: int) -> DashboardModel:
