@@ -13,8 +13,8 @@ import anyio
 
 from loopcast.errors import StoreError
 
-MAX_WAIT_S: Final = 4.0
-"""For a store; a request of a service is given up after five seconds, and then by others than us."""
+MAX_WAIT_S: Final = 3.0
+"""For a store. After five seconds BentoML answers in our place; the two that are left are for a busy machine."""
 
 Given = ParamSpec("Given")
 T = TypeVar("T")
