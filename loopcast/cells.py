@@ -13,6 +13,8 @@ from loopcast.typing import Bools, Floats
 PRICE_COLUMNS: Final = ("open", "high", "low", "close")
 EMPTY_CELLS: Final = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-")
 """Texts that stand for no number. An id may be any of them but the first: NA is Namibia."""
+FLAGS: Final = {"False": 0.0, "FALSE": 0.0, "false": 0.0, "True": 1.0, "TRUE": 1.0, "true": 1.0}
+"""Texts that stand for 0 and 1, as they do where a whole column of a file holds nothing else."""
 
 
 def value_columns(problem: Problem) -> dict[str, str]:
@@ -43,6 +45,8 @@ def read_cells(raw: pd.DataFrame, problem: Problem) -> tuple[pd.DataFrame, Findi
         elif n_lost := int((is_text | np.isinf(rows[name])).sum()):
             rows[name] = rows[name].where(np.isfinite(rows[name]))
             notes.append(f"{column}: {n_lost:,} cells are no finite numbers and were left empty")
+        if name != "target" and len(rows) and rows[name].isna().all():
+            notes.append(f"{column}: no row has a value, so that nothing is learnt from it")
     if problem.transform == "log":
         findings[Reason.NOT_POSITIVE] = (rows["target"] <= 0).to_numpy()
     return rows, findings, notes
@@ -51,8 +55,8 @@ def read_cells(raw: pd.DataFrame, problem: Problem) -> tuple[pd.DataFrame, Findi
 def read_numbers(values: "pd.Series[Any]") -> tuple[Floats, Bools]:
     """Each cell as a number, NaN where it is none, and whether it holds something else than a number.
 
-    >>> read_numbers(pd.Series(["1.5", "", None, "1,5", "inf"]))
-    (array([1.5, nan, nan, nan, inf]), array([False, False, False,  True, False]))
+    >>> read_numbers(pd.Series(["1.5", "", None, "1,5", "inf", "true"]))
+    (array([1.5, nan, nan, nan, inf, 1. ]), array([False, False, False,  True, False, False]))
     """
     if pd.api.types.is_numeric_dtype(values):
         return values.to_numpy(dtype=float, na_value=np.nan), np.zeros(len(values), dtype=np.bool_)
@@ -61,8 +65,10 @@ def read_numbers(values: "pd.Series[Any]") -> tuple[Floats, Bools]:
     is_number = ~np.isnan(numbers)
     numbers[is_number] = cells[is_number].astype(float)  # pandas' own reading of text is off by a last bit
     rest = cells[~is_number].dropna().astype(str).str.strip()
+    flags, places = rest.map(FLAGS).to_numpy(dtype=float), np.flatnonzero(~is_number & cells.notna().to_numpy())
+    numbers[places] = flags
     is_text = np.zeros(len(values), dtype=np.bool_)
-    is_text[np.flatnonzero(~is_number & cells.notna().to_numpy())] = (rest != "").to_numpy()
+    is_text[places] = (rest != "").to_numpy() & np.isnan(flags)
     return numbers, is_text
 
 

@@ -6,8 +6,9 @@ in `sections`; where a machine keeps things, in `settings`.
 
 import re
 import warnings
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
@@ -163,6 +164,19 @@ def _default(value: int | None, otherwise: int) -> int:
     return otherwise if value is None else value
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, of which YAML would take the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """The mapping of a node."""
+        seen = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"`{key.value}` stands there twice", key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def load_problem(path: str | Path) -> Problem:
     """The problem that a YAML describes.
 
@@ -173,7 +187,7 @@ def load_problem(path: str | Path) -> Problem:
     if not path.is_file():
         raise ProblemError(f"{path}: no such file; give the path of a problem's YAML, such as configs/google.yaml")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506  # a safe one
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
         raise ProblemError(f"{path}: not a YAML file: {' '.join(str(exc).split())}") from exc
     if not isinstance(data, dict):

@@ -33,11 +33,9 @@ class Panel(Observation):
 
     @pa.dataframe_check(error="rows must ascend by series and time")
     def _ordered(cls, frame: pd.DataFrame) -> bool:
-        return bool((frame["series_id"].shift() != frame["series_id"]).sum() == frame["series_id"].nunique()) and bool(
-            (
-                (frame["timestamp_utc"].diff() > pd.Timedelta(0)) | (frame["series_id"].shift() != frame["series_id"])
-            ).all()
-        )
+        is_head = frame["series_id"] != frame["series_id"].shift()
+        ascends = is_head | (frame["timestamp_utc"].diff() > pd.Timedelta(0))
+        return bool(is_head.sum() == frame["series_id"].nunique() and ascends.all())
 
     class Config:
         """No duplicates; covariates are extra columns, so not strict."""

@@ -59,6 +59,9 @@ NEXT_STEPS: Final[Mapping[Reason, str]] = {
 }
 """What puts each reason right."""
 
+COPIES: Final = frozenset({Reason.DUPLICATE, Reason.CONFLICTING_DUPLICATE})
+"""Reasons of a row whose series and time came more than once."""
+
 MAX_EXAMPLES: Final = 3
 
 
@@ -97,20 +100,25 @@ def check_refusals(ingest: Ingest, problem: Problem) -> None:
     Raises:
         DataRefusedError: More rows were refused than `quality.max_refused_ratio`, or the panel has objections.
     """
+    if refusal := find_refusal(ingest, problem):
+        raise DataRefusedError(refusal)
+
+
+def find_refusal(ingest: Ingest, problem: Problem) -> str:
+    """Why no model can be made of the data, in the words of `check_refusals`; empty where one can."""
     allowed = problem.quality.max_refused_ratio
     if ingest.refused_ratio > allowed:
         lost = ingest.quarantine[~ingest.quarantine["reason"].isin(list(HARMLESS))]
         counts = Counter(lost["reason"]).most_common()
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts)
         examples = lost.drop_duplicates("reason").head(MAX_EXAMPLES)
-        raise DataRefusedError(
+        return (
             f"{problem.name}: {ingest.n_refused:,} of {ingest.n_rows:,} rows refused ({ingest.refused_ratio:.1%}): "
             f"{reasons}; quality.max_refused_ratio allows {allowed:.1%}; "
             f"for example {'; '.join(_describe(row) for row in examples.itertuples())}; "
             f"{NEXT_STEPS[Reason(counts[0][0])]}"
         )
-    if ingest.objections:
-        raise DataRefusedError("\n".join(ingest.objections))
+    return "\n".join(ingest.objections)
 
 
 def _describe(row: Any) -> str:

@@ -77,16 +77,22 @@ def _read_clock(values: "pd.Series[Any]", pattern: str | None) -> tuple[pd.Datet
 def _tell_repeated_hour(local: pd.DatetimeIndex, series: Ints, problem: Problem) -> tuple[Bools, Bools]:
     """Which local times belong to the second of the hours that a clock shows twice, and of which that is not clear.
 
-    It is clear where a series, in source order, goes through the repeated times of a night exactly twice.
+    It is clear where a series, in source order, goes forward through such a day, and through its repeated times exactly
+    twice: newest first, or in no order, nothing tells the hours apart.
     """
     is_first = np.ones(len(local), dtype=np.bool_)
     earlier = local.tz_localize(problem.time_zone, ambiguous=is_first, nonexistent="NaT")
     later = local.tz_localize(problem.time_zone, ambiguous=~is_first, nonexistent="NaT")
     is_repeated = np.asarray((earlier != later) & earlier.notna())
-    times = pd.Series(local[is_repeated])
-    nights = [pd.Series(series[is_repeated]), times.dt.normalize()]
-    turns = (times.groupby(nights).diff() <= pd.Timedelta(0)).groupby(nights)
+    dates = local.normalize()
+    is_near = np.asarray(dates.isin(dates[is_repeated]))
+    days = [pd.Series(series[is_near]), pd.Series(dates[is_near])]
+    steps = pd.Series(local[is_near]).groupby(days).diff()
+    repeated = pd.Series(is_repeated[is_near])
+    is_among = repeated & repeated.groupby(days).shift(fill_value=False)
+    turns = (is_among & (steps <= pd.Timedelta(0))).groupby(days)
+    strays = (~is_among & (steps < pd.Timedelta(0))).groupby(days)
     is_second, is_unclear = np.zeros_like(is_first), np.zeros_like(is_first)
-    is_second[is_repeated] = turns.cumsum() == 1
-    is_unclear[is_repeated] = turns.transform("sum") != 1
+    is_second[is_near] = repeated & (turns.cumsum() == 1)
+    is_unclear[is_near] = repeated & ((turns.transform("sum") != 1) | strays.transform("any"))
     return is_second, is_unclear

@@ -14,6 +14,8 @@ from loopcast.settings import read_settings
 
 def check(config: Annotated[Path, typer.Argument(help="YAML of a problem.")]) -> None:
     """Read a problem and its data, and tell what training would take and refuse. Stores nothing."""
+    import numpy as np
+
     from loopcast.evidence.thinning import thin_folds
     from loopcast.features import build_design
     from loopcast.model.split import split_for_service, split_walk_forward
@@ -30,11 +32,18 @@ def check(config: Annotated[Path, typer.Argument(help="YAML of a problem.")]) ->
     design = build_design(ingest.panel, problem)
     split_for_service(design, problem)
     folds = thin_folds(split_walk_forward(design, problem), design, problem)
-    times = ingest.panel["timestamp_utc"]
+    tested = np.concatenate([fold.test for fold in folds])
+    n_dates, n_needed = len(np.unique(design.timestamp_utc[tested])), problem.gate.min_dates
+    if n_dates < n_needed:
+        typer.echo(
+            f"- {n_dates} dates to test, needs gate.min_dates = {n_needed} to promote a model; widen the source, or "
+            "lower gate.min_dates, or start earlier by backtest.initial_steps"
+        )
+    times = ingest.panel["timestamp_utc"].dt.tz_convert(problem.time_zone)
     typer.echo(
         f"{problem.name}: {ingest.n_rows:,} rows, {ingest.n_refused:,} refused; {len(ingest.panel):,} steps of "
         f"{ingest.panel['series_id'].nunique()} series from {times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}; "
-        f"{sum(len(fold.test) for fold in folds):,} origins to test in {len(folds)} folds; ready to train"
+        f"{len(tested):,} origins to test in {len(folds)} folds; ready to train"
     )
 
 

@@ -84,10 +84,12 @@ def _split(
         validation &= ends < test_start
         if test_end is not None:
             test &= times < test_end
-    if train.sum() < problem.training.validation_steps or validation.sum() < problem.horizon:
+    lacks_training = train.sum() < problem.training.validation_steps
+    if lacks_training or validation.sum() < problem.horizon:
+        advice = "lower training.validation_steps" if lacks_training else "raise training.validation_steps"
         raise DataRefusedError(
             f"{problem.name}: {train.sum()} origins to train on and {validation.sum()} to validate on before "
             f"{np.datetime_as_string(test_start or times.max(), unit='D')}; needs {problem.training.validation_steps} "
-            f"and {problem.horizon}; widen the source, or lower training.validation_steps"
+            f"and {problem.horizon}; widen the source, or {advice}"
         )
     return Split(np.flatnonzero(train), np.flatnonzero(validation), np.flatnonzero(test))

@@ -15,8 +15,8 @@ def _refuse_flag(value: Any) -> Any:
 
 PositiveInt = Annotated[int, BeforeValidator(_refuse_flag), Field(ge=1)]
 NonNegativeInt = Annotated[int, BeforeValidator(_refuse_flag), Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-NonNegativeFloat = Annotated[float, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 DropoutRatio = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -106,6 +106,9 @@ class Columns(Section):
         for (role, column), (other, taken) in itertools.combinations(roles.items(), 2):
             if column == taken:
                 raise ValueError(f"`{column}` is named as both {role} and {other}; each needs a column of its own")
+        covariates = [each.column for each in self.covariates]
+        if twice := next((column for column in covariates if covariates.count(column) > 1), None):
+            raise ValueError(f"`{twice}` stands there twice as a covariate; remove one")
         return self
 
     @property

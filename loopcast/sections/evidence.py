@@ -17,8 +17,9 @@ class Backtest(Section):
     min_history_steps: PositiveInt = 250
     """Rows that a series needs before a fold to be scored in it."""
     max_origins: PositiveInt = 100_000
-    """Origins scored at most; of a larger panel every 2nd, 4th, 8th … time is taken. A long horizon or many quantiles
-    lower it further, so that the forecasts of all candidates stay below half a gigabyte."""
+    """Origins scored at most; of a larger panel every 2nd, 4th, 8th … time is taken, and where less than twice
+    `gate.min_dates` would be left, some of the series. A long horizon or many quantiles lower it further, so that the
+    forecasts of all candidates stay below half a gigabyte."""
     garch_simulations: PositiveInt = 2000
     """Simulated paths for each origin of the GARCH baseline."""
 

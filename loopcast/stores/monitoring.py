@@ -12,14 +12,14 @@ import pandas as pd
 from pydantic import BaseModel
 
 from loopcast.config import Problem
-from loopcast.errors import DataRefusedError, ProblemError, StoreError
+from loopcast.errors import ProblemError, StoreError
 from loopcast.evidence.record import RECORD, Moment
 from loopcast.health.condition import Condition, Finding
 from loopcast.health.day import DayJudgement, DayMaterial, begin_window, end_of_days, judge_day
 from loopcast.health.histogram import Bins
 from loopcast.health.quality import Intake
 from loopcast.health.steps import Column
-from loopcast.refusals import Ingest, Reason, check_refusals
+from loopcast.refusals import COPIES, Ingest, find_refusal
 from loopcast.stores.action_log import ActionLog
 from loopcast.stores.actions import find_actions
 from loopcast.stores.artifacts import record_snapshot
@@ -38,7 +38,6 @@ CLOCKS_DIFFER: Final = timedelta(minutes=10)
 """Between who asks and who looks."""
 EMPTY: Final = {"series_id": "str", "timestamp_utc": "datetime64[us, UTC]", "target": "float64", "is_filled": "bool"}
 """Columns of a panel without a row."""
-COPIES: Final = (Reason.DUPLICATE.value, Reason.CONFLICTING_DUPLICATE.value)
 
 log = logging.getLogger(__name__)
 
@@ -101,13 +100,13 @@ def take_in(stores: "Stores", problem: Problem, ingest: Ingest | str, ingest_id:
             snapshot_sha256=stores.artifacts.put_snapshot(empty), last_utc=None, intake=Intake(), refusal=ingest
         )
     stores.quarantine.keep(problem.name, ingest_id, ingest.quarantine)
-    panel, refusal = ingest.panel, _find_refusal(ingest, problem)
+    panel, refusal = ingest.panel, find_refusal(ingest, problem)
     sha256 = stores.artifacts.put_snapshot(panel)
     if not refusal:
         record_snapshot(stores.database, problem.name, sha256, stores.artifacts.snapshot_url(sha256), panel)
         stores.actuals.record(problem.name, panel)
     observed = panel.loc[~panel["is_filled"], "timestamp_utc"]
-    n_duplicated = int(ingest.quarantine["reason"].isin(COPIES).sum())
+    n_duplicated = int(ingest.quarantine["reason"].isin(list(COPIES)).sum())
     return TakenIn(
         snapshot_sha256=sha256,
         last_utc=observed.max().to_pydatetime() if len(observed) else None,
@@ -210,14 +209,6 @@ class _EdgesOf:
             log.warning("%s: version %d has no profile, and so no histograms: %s", self._problem.name, number, exc)
             return {}
         return profile.bins()
-
-
-def _find_refusal(ingest: Ingest, problem: Problem) -> str:
-    try:
-        check_refusals(ingest, problem)
-    except DataRefusedError as exc:
-        return str(exc)
-    return ""
 
 
 def _tell_refusal(taken: TakenIn, judgement: DayJudgement) -> DayJudgement:

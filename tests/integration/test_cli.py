@@ -106,6 +106,18 @@ def test_check_refuses_what_a_training_would_refuse(tmp_path, write, changes, se
     assert sentence in refuse(tmp_path, "check", write(**changes))
 
 
+def test_check_tells_when_no_model_could_be_promoted(tmp_path, write):
+    """Data that train may still hold too few dates for the gate; the other dates are those of the problem's zone."""
+    answer = run(tmp_path / "home", "check", write(gate={"min_dates": 9999}, time_zone="Europe/Zurich"))
+
+    assert answer.returncode == 0, answer.stderr
+    assert (
+        "- 1647 dates to test, needs gate.min_dates = 9999 to promote a model; widen the source, or lower "
+        "gate.min_dates, or start earlier by backtest.initial_steps"
+    ) in answer.stdout
+    assert "from 2000-03-01 to 2013-03-01" in answer.stdout
+
+
 @pytest.mark.parametrize("arguments", [("check", "configs/google.yaml"), ("versions", "google"), ("migrate",)])
 def test_a_bad_variable_of_the_environment_is_one_sentence(tmp_path, arguments):
     """Whichever command meets it."""

@@ -87,6 +87,7 @@ def test_every_problem_of_the_project_loads(path):
          "tuning.learning_rates: found [0.01, 0.001], needs the lower end first"),
         ({"tuning.dropouts": [0.1, 1]}, "tuning.dropouts[1]: found 1, needs less than 1.0"),
         ({"horizon": 0}, "horizon: found 0, needs at least 1"),
+        ({"monitoring.drift_floor": float("inf")}, "monitoring.drift_floor: found inf, needs a finite number"),
         ({"horizon": 367}, "horizon: found 367, needs at most 366"),
         ({"features.decay": 0}, "features.decay: found 0, needs more than 0.0"),
         ({"features.decay": 1}, "features.decay: found 1, needs less than 1.0"),
@@ -106,6 +107,8 @@ def test_every_problem_of_the_project_loads(path):
         ({"aggregate": "mean"}, "columns.ohlc belongs to closing prices; found aggregate: mean, needs last"),
         ({"columns.target": "date"},
          "columns: `date` is named as both timestamp and target; each needs a column of its own"),
+        ({"columns.covariates": [{"column": "v"}, {"column": "v", "transform": "log"}]},
+         "columns: `v` stands there twice as a covariate; remove one"),
         # frequencies and zones
         ({"frequency": "daily"}, "frequency: `daily` is not a frequency; needs a pandas alias such as B, D, h, 15min"),
         ({"frequency": "-1D"}, "frequency: `-1D` does not step forward; needs a pandas alias such as B, D, h, 15min"),
@@ -212,6 +215,8 @@ def test_what_can_be_is_not_refused(tmp_path, changes, frequency):
         ("", "found NoneType, needs a mapping of keys such as name, source, columns"),
         ("- a\n- b\n", "found list, needs a mapping of keys such as name, source, columns"),
         ("name: [1\n", "not a YAML file: while parsing a flow sequence"),
+        ("name: a\nhorizon: 5\nhorizon: 9\n", "not a YAML file: `horizon` stands there twice in"),
+        ("gate:\n  alpha: 0.1\n  alpha: 0.2\n", "not a YAML file: `alpha` stands there twice in"),
     ],
 )
 def test_a_file_that_is_no_problem_is_refused(tmp_path, text, sentence):
@@ -219,6 +224,14 @@ def test_a_file_that_is_no_problem_is_refused(tmp_path, text, sentence):
     (tmp_path / "problem.yaml").write_text(text, encoding="utf-8")
 
     assert refuse(tmp_path / "problem.yaml").startswith(f"problem.yaml: {sentence}")
+
+
+def test_a_mapping_may_take_over_another_and_change_it(tmp_path):
+    """A key that a merge brings stands there once."""
+    path = write(tmp_path, {})
+    path.write_text(path.read_text(encoding="utf-8") + "tuning:\n  <<: {n_seeds: 3}\n  n_seeds: 4\n", encoding="utf-8")
+
+    assert load_problem(path).tuning.n_seeds == 4
 
 
 def test_a_bad_variable_of_the_environment_is_told_in_one_sentence(monkeypatch):

@@ -222,6 +222,25 @@ def test_a_cell_of_a_covariate_that_is_no_number_is_emptied_with_a_note():
     assert ingest.notes == ("visitors: 2 cells are no finite numbers and were left empty",)
 
 
+def test_a_flag_is_a_number_whatever_stands_beside_it():
+    """One odd cell turns a column of a file into text, and its other flags must not be lost for that."""
+    raw = make_rows(1, 2, 3, 4, is_open=["True", "false", "?", "TRUE"])
+
+    ingest = build_panel(raw, make_problem(columns={"covariates": [{"column": "is_open"}]}))
+
+    np.testing.assert_array_equal(ingest.panel["covariate_is_open"], [1, 0, np.nan, 1])
+    assert ingest.notes == ("is_open: 1 cells are no finite numbers and were left empty",)
+
+
+def test_a_covariate_without_a_value_is_told():
+    """A column that is empty by mistake would else be trained on in silence."""
+    raw = make_rows(1, 2, 3, 4, visitors=None)
+
+    ingest = build_panel(raw, make_problem(columns={"covariates": [{"column": "visitors"}]}))
+
+    assert ingest.notes == ("visitors: no row has a value, so that nothing is learnt from it",)
+
+
 def test_rows_out_of_order_are_sorted_with_a_note():
     """Time may go backwards within a series; between series it says nothing."""
     raw = pd.concat([make_rows(5, 6, 7, 8), make_rows(1, 2, 3, 4, shop="east").iloc[[0, 2, 1, 3]]])

@@ -1,6 +1,7 @@
 """Reading rows: every kind of file and sample as it stands, and one clear sentence where that cannot be."""
 
 import gzip
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_one_bad_cell_refuses_its_row_and_not_the_file(tmp_path):
     assert ingest.panel["target"][~ingest.panel["is_filled"]].tolist() == np.delete(numbers, 7).tolist()
 
 
-@pytest.mark.parametrize("name", ["rows.parquet", "rows.pq"])
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.pq", "ROWS.PARQUET"])
 def test_parquet_is_read_as_it_stands(tmp_path, name):
     """Types are kept, and a column that pandas wrote as the index is a column."""
     rows = ROWS.assign(day=pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"], utc=True))
@@ -89,6 +90,89 @@ def test_a_folder_or_pattern_of_parquet_files_is_one_source(tmp_path, pattern):
         make_rows(k, k).to_parquet(tmp_path / "rows" / f"part-{k}.parquet")
 
     assert read(tmp_path / pattern)["sales"].tolist() == [1, 1, 2, 2]
+
+
+def test_what_folders_are_named_is_text(tmp_path):
+    """Or shop 007 of a partitioned folder would become another one, 7."""
+    rows = pd.concat([make_rows(1, 2, shop="007"), make_rows(3, 4, shop="1/2")])
+    rows.to_parquet(tmp_path / "rows", partition_cols=["shop"])
+
+    assert read(tmp_path / "rows")["shop"].tolist() == ["007", "007", "1/2", "1/2"]
+
+
+def test_a_column_may_be_of_another_type_in_each_parquet_file(tmp_path):
+    """Whole numbers in a month without a gap, nothing in a month without sales, and no number is cut."""
+    (tmp_path / "rows").mkdir()
+    for k, sales in enumerate(([1, 2], [None, None], [0.5, None])):
+        make_rows(*sales).to_parquet(tmp_path / "rows" / f"part-{k}.parquet")
+
+    assert read(tmp_path / "rows")["sales"].fillna(-1).tolist() == [1, 2, -1, -1, 0.5, -1]
+
+
+def test_what_a_writer_of_parquet_calls_bytes_is_text(tmp_path):
+    """Older writers did not mark text as such."""
+    make_rows(1).assign(shop=[b"Z\xc3\xbcrich"]).to_parquet(tmp_path / "rows.parquet")
+
+    assert read(tmp_path / "rows.parquet")["shop"].tolist() == ["Zürich"]
+
+
+@pytest.mark.parametrize("column", ["shop", "sales"])
+@pytest.mark.parametrize("cell", [[1, 2], {"value": 1}], ids=["list", "mapping"])
+def test_a_column_of_lists_or_mappings_is_refused(tmp_path, column, cell):
+    """It is neither a name nor a number, and nothing guesses which part of it is meant."""
+    make_rows(1, 2).assign(**{column: [None, cell]}).to_parquet(tmp_path / "rows.parquet")
+
+    assert refuse(tmp_path / "rows.parquet") == (
+        f"rows.parquet: column `{column}` holds lists or mappings, needs text, numbers or times; "
+        "unpack it in the source"
+    )
+
+
+@pytest.mark.parametrize("others", [[], ["__MACOSX/._rows.csv", "folder/"]], ids=["alone", "beside a system's own"])
+def test_a_zip_of_one_file_is_read(tmp_path, others):
+    """Whatever else a system packs beside it."""
+    with zipfile.ZipFile(tmp_path / "rows.csv.zip", "w") as archive:
+        for name in others:
+            archive.writestr(name, "")
+        archive.writestr("rows.csv", TEXT)
+
+    pd.testing.assert_frame_equal(read(tmp_path / "rows.csv.zip"), ROWS)
+
+
+def test_a_zip_of_several_files_is_refused(tmp_path):
+    """Or only the rows of the first would be read, and nobody would know."""
+    with zipfile.ZipFile(tmp_path / "rows.zip", "w") as archive:
+        for name in ("2023.csv", "2024.csv"):
+            archive.writestr(name, TEXT)
+
+    assert refuse(tmp_path / "rows.zip") == (
+        "rows.zip: found 2 files in it, needs one; unpack it and name them by a pattern"
+    )
+
+
+def test_of_several_files_the_faulty_one_is_named(tmp_path):
+    """Among a thousand nobody finds it else."""
+    for k in range(3):
+        make_rows(k).to_csv(tmp_path / f"{k}.csv", index=False)
+    (tmp_path / "1.csv").write_text("shop,date,sales\n", encoding="utf-8")
+
+    with pytest.raises(SourceError) as refused:
+        read(tmp_path / "*.csv")
+
+    assert str(refused.value) == f"{tmp_path / '1.csv'}: no column `day`; found shop, date, sales"
+
+
+def test_a_folder_is_of_parquet_alone(tmp_path):
+    """The sentence names the file that is not, and the way on; an empty folder holds nothing."""
+    (tmp_path / "rows").mkdir()
+    empty = refuse(tmp_path / "rows")
+    make_rows(1).to_csv(tmp_path / "rows" / "a.csv", index=False)
+
+    refused = refuse(tmp_path / "rows")
+
+    assert empty == "rows: nothing found there; give a path from where you run, or a URL that answers"
+    assert "a.csv" in refused
+    assert refused.endswith("; a folder is read whole, so give a pattern such as folder/*.csv")
 
 
 def test_a_pattern_of_csv_files_is_one_source(tmp_path):

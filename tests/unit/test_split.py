@@ -56,3 +56,19 @@ def test_too_short_data_are_refused_in_one_sentence():
 
     with pytest.raises(DataRefusedError, match=r"prices: 150 steps .* needs more than \d+"):
         split_walk_forward(design, problem)
+
+
+@pytest.mark.parametrize(
+    ("validation_steps", "advice"),
+    [(120, "widen the source, or raise training.validation_steps"), (300, "or lower training.validation_steps")],
+    ids=["a block that the horizon eats up", "a block that leaves nothing to train on"],
+)
+def test_a_block_that_is_too_short_is_refused_with_the_way_to_a_longer_one(validation_steps, advice):
+    """Which of the two blocks is short decides in which direction the key is to be moved."""
+    problem = make_panel_problem(horizon=100, training={"validation_steps": validation_steps})
+    design = build_design(make_panel(n_series=1, n_steps=600), problem)
+
+    with pytest.raises(DataRefusedError) as refused:
+        split_for_service(design, problem)
+
+    assert str(refused.value).endswith(advice)

@@ -15,11 +15,21 @@ PANEL = make_panel(n_steps=900)
 START = PANEL["timestamp_utc"].min()
 
 
+def keep_origins(panel: pd.DataFrame, problem: Problem) -> pd.DataFrame:
+    """Series and time of the tested origins that remain."""
+    design = build_design(panel, problem)
+    rows = np.concatenate([fold.test for fold in thin_folds(split_walk_forward(design, problem), design, problem)])
+    return pd.DataFrame({"name": np.array(design.series_ids)[design.series[rows]], "time": design.timestamp_utc[rows]})
+
+
 def keep_times(panel: pd.DataFrame, problem: Problem) -> set[np.datetime64]:
     """The tested times that remain."""
-    design = build_design(panel, problem)
-    folds = thin_folds(split_walk_forward(design, problem), design, problem)
-    return set(design.timestamp_utc[np.concatenate([fold.test for fold in folds])])
+    return set(keep_origins(panel, problem)["time"])
+
+
+def keep_series(panel: pd.DataFrame, problem: Problem) -> set[str]:
+    """The series of which tested origins remain."""
+    return set(keep_origins(panel, problem)["name"])
 
 
 @pytest.mark.parametrize(
@@ -44,11 +54,48 @@ def test_panels_of_other_lengths_keep_the_same_times(other):
 def test_a_smaller_allowance_keeps_some_of_the_same_times():
     """Each halving drops every second time and moves none, so a growing panel stays comparable with itself."""
     many, few = (
-        keep_times(PANEL, make_panel_problem(backtest={"refit_steps": 150, "max_origins": n})) for n in (400, 100)
+        keep_times(PANEL, make_panel_problem(backtest={"refit_steps": 150, "max_origins": n}, gate={"min_dates": 10}))
+        for n in (400, 100)
     )
 
     assert few < many
     assert len(many) / len(few) == pytest.approx(4, rel=0.15)
+
+
+MANY = make_panel(n_series=30, n_steps=600)
+SMALL = {"backtest": {"refit_steps": 150, "max_origins": 1500}, "gate": {"min_dates": 60}}
+
+
+def test_a_panel_of_many_series_keeps_dates_enough_for_the_gate():
+    """Halving the times alone would leave a gate that asks for more than that, and so promotes nothing, ever."""
+    kept = keep_origins(MANY, make_panel_problem(**SMALL))
+
+    assert len(kept) <= 1500
+    assert kept["time"].nunique() >= 2 * 60
+    assert kept["name"].nunique() > 5
+    assert (kept.groupby("time")["name"].nunique() == kept["name"].nunique()).all()
+
+
+def test_panels_of_other_lengths_keep_the_same_series():
+    """Also where a few series have come or gone, nearly all that were kept are kept again."""
+    problem = make_panel_problem(**SMALL)
+    kept = keep_series(MANY, problem)
+
+    longer = keep_series(MANY[MANY["timestamp_utc"] < MANY["timestamp_utc"].max()].reset_index(drop=True), problem)
+    fewer = keep_series(MANY[~MANY["series_id"].isin(["S1", "S2"])].reset_index(drop=True), problem)
+
+    assert longer >= kept or kept >= longer
+    assert len(fewer & kept) >= len(kept) - 2
+
+
+def test_the_series_that_are_forecast_are_kept_before_others():
+    """A report draws them."""
+    lot = keep_series(MANY, make_panel_problem(**SMALL))
+    named = sorted({f"S{k}" for k in range(30)} - lot)[:2]
+
+    kept = keep_series(MANY, make_panel_problem(**SMALL, forecast_series=named))
+
+    assert kept >= set(named)
 
 
 def test_a_panel_within_the_allowance_keeps_every_time():

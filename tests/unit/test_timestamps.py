@@ -122,12 +122,24 @@ def test_the_repeated_hour_is_told_by_the_order_of_rows(times, expected):
     assert [time[11:16] for time in found] == expected
 
 
-@pytest.mark.parametrize("times", [["02:10"], ["02:00", "02:30"], ["02:00", "02:00", "02:00"]])
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["02:10"],
+        ["02:00", "02:30"],
+        ["02:00", "02:00", "02:00"],
+        ["03:00", "02:00", "02:00", "01:00"],
+        ["01:00", "02:00", "05:00", "02:00", "03:00"],
+        ["01:00", "03:00", "02:00", "04:00"],
+    ],
+    ids=["once", "forward", "three times", "newest first", "no order", "once, late"],
+)
 def test_a_repeated_hour_that_is_not_clear_is_refused(times):
-    """Once could be the first or the second, and three times says nothing."""
+    """Once could be the first or the second, three times says nothing, and rows out of order tell no hours apart."""
     found = read([f"2024-10-27 {time}" for time in times], zone="Europe/Zurich")
 
-    assert set(found) == {"ambiguous_local_time"}
+    is_repeated = [time.startswith("02") for time in times]
+    assert [reason == "ambiguous_local_time" for reason in found] == is_repeated
 
 
 def test_each_series_tells_its_own_repeated_hour():
