@@ -73,7 +73,7 @@ def monitor_day(home: Path, profile_file: Path) -> None:
     with timed("judge_s"):
         quality = assess_quality(panel, Intake(n_rows=len(panel)), profile, PROBLEM, LIMITS, as_of=until)
         drift = measure_drift(tracks, profile, LIMITS)
-        performance = measure_performance(sums, profile.mean_changes(), as_of=until, horizon=PROBLEM.horizon)
+        performance = measure_performance(sums, profile.mean_changes(), due_until=until, horizon_days=PROBLEM.horizon)
         skill = watch_skill(start_skill(np.asarray(PROBLEM.quantiles)), average_days(sums), LIMITS)
         verdict = reach_verdict(quality, drift, performance, skill, None, LIMITS)
     trained = {column: stored.restore() for column, stored in profile.columns.items()}

@@ -45,7 +45,7 @@ def make_empty_account() -> MonitoringAccount:
     sums, start = sum_steps(nothing, problem), start_skill(np.asarray(problem.quantiles))
     quality = assess_quality(panel[:0], Intake(), profile, problem, LIMITS, as_of=account.as_of)
     drift = measure_drift({}, profile, LIMITS)
-    performance = measure_performance(sums, {}, as_of=account.as_of, horizon=problem.horizon)
+    performance = measure_performance(sums, {}, due_until=account.as_of, horizon_days=problem.horizon)
     skill = watch_skill(start, average_days(sums), LIMITS)
     verdict = reach_verdict(quality, drift, performance, skill, None, LIMITS)
     return replace(
@@ -74,9 +74,9 @@ def _make_account(bias: float, stretch: float) -> MonitoringAccount:
     before = sum_steps(replace(live, quantiles=live.quantiles / shift, model_version=np.full(len(live), 3)), problem)
     quality = assess_quality(panel, Intake(n_rows=400, n_refused=1), profile, problem, LIMITS, as_of=as_of)
     drift = measure_drift(split_tracks(live, values), profile, LIMITS)
-    performance = measure_performance(sums, profile.mean_changes(), as_of=as_of, horizon=problem.horizon)
+    performance = measure_performance(sums, profile.mean_changes(), due_until=as_of, horizon_days=problem.horizon)
     skill = watch_skill(start, average_days(sums), LIMITS)
-    shadow = judge_shadow(sums, before, start, LIMITS, horizon=problem.horizon)
+    shadow = judge_shadow(sums, before, start, LIMITS, horizon_days=problem.horizon)
     trained = {column: stored.restore() for column, stored in profile.columns.items()}
     return MonitoringAccount(
         problem=problem,

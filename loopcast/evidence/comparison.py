@@ -34,13 +34,14 @@ def compare(loss: Floats, reference: Floats, dates: npt.NDArray[Any], horizon: i
 
     Losses are averaged by date, because series of one date are dependent; the variance counts autocorrelation by the
     Bartlett kernel; the statistic has the small-sample factor of Harvey, Leybourne and Newbold and Student's t with
-    n - 1 degrees of freedom. Fewer than `MIN_DATES` dates, or differences that do not vary, are no evidence: t = 0.
+    n - 1 degrees of freedom. Fewer than `MIN_DATES` dates, no more dates than steps in the horizon, or differences that
+    do not vary, are no evidence: t = 0.
 
     Args:
         loss: Finite and not negative, shape (n,).
         reference: In the same unit and order, shape (n,).
         dates: Origins, shape (n,); several series may share one.
-        horizon: Steps from an origin to its last target.
+        horizon: Dates from an origin to its last target, both counted in steps of `dates`.
 
     Raises:
         ValueError: Lengths differ, or a loss is not finite.
@@ -71,7 +72,8 @@ def compare(loss: Floats, reference: Floats, dates: npt.NDArray[Any], horizon: i
 def _t_statistic(difference: Floats, horizon: int, flat: float) -> float:
     n = len(difference)
     variance = long_run_variance(difference, choose_lag(n, horizon))
-    if n < MIN_DATES or np.ptp(difference) <= flat or variance == 0:
+    # The small-sample factor is (n - h)(n - h + 1) / n²: zero at a horizon of n, and growing again beyond it.
+    if n < MIN_DATES or n <= horizon or np.ptp(difference) <= flat or variance == 0:
         return 0.0
-    small_sample = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
-    return float(difference.mean()) / float(np.sqrt(variance / n)) * float(np.sqrt(max(small_sample, 0.0)))
+    small_sample = (n - horizon) * (n - horizon + 1) / n**2
+    return float(difference.mean()) / float(np.sqrt(variance / n)) * float(np.sqrt(small_sample))

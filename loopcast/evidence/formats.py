@@ -55,8 +55,12 @@ def format_percent(ratio: float, digits: int = 1, sign: str = "") -> str:
 
     >>> format_percent(0.0178, sign="+"), format_percent(0.8, digits=0), format_percent(float("nan"))
     ('+1.8 %', '80 %', '–')
+    >>> format_percent(-0.0002), format_percent(-0.0002, sign="+")
+    ('0.0 %', '+0.0 %')
     """
-    return f"{100 * ratio:{sign}.{digits}f} %" if np.isfinite(ratio) else DASH
+    if not np.isfinite(ratio):
+        return DASH
+    return f"{round(100 * ratio, digits) + 0.0:{sign}.{digits}f} %"  # adding zero takes the sign of a negative one
 
 
 def format_value(value: float) -> str:
@@ -69,6 +73,15 @@ def format_value(value: float) -> str:
         return DASH
     digits = max(3 - int(np.floor(np.log10(abs(value)))), 0) if value else 0
     return f"{value:,.{digits}f}"
+
+
+def format_ratio(ratio: float) -> str:
+    """A ratio to an error in three decimals, a dash where it is undefined.
+
+    >>> format_ratio(0.9876), format_ratio(float("nan"))
+    ('0.988', '–')
+    """
+    return f"{ratio:.3f}" if np.isfinite(ratio) else DASH
 
 
 def format_loss(problem: Problem, loss: float) -> str:
@@ -101,14 +114,16 @@ def name_steps(problem: Problem, n_steps: int) -> str:
     return count if problem.frequency in STEP_NAMES else f"{count} of {problem.frequency}"
 
 
-def align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines of equal columns, the first to the left, the others to the right.
+def align_columns(rows: Sequence[Sequence[str]], n_left: int = 1) -> list[str]:
+    """Rows as lines of equal columns, the first `n_left` to the left, the others to the right.
 
     >>> align_columns([["", "t"], ["EWMA", "6.2"]])
     ['        t', 'EWMA  6.2']
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join([first.ljust(widths[0]), *(cell.rjust(n) for cell, n in zip(cells, widths[1:], strict=True))])
-        for first, *cells in rows
+        "  ".join(
+            cell.ljust(n) if k < n_left else cell.rjust(n) for k, (cell, n) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
     ]

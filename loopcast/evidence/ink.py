@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 INK: Final = "#1c2733"
@@ -55,7 +56,6 @@ STYLE: Final[dict[Any, Any]] = {
 }
 """Text stays text in an SVG, also a `$`; the salt makes equal figures equal bytes. Drawing runs under this style."""
 
-
 NOT_OURS: Final = (
     r' id="[\w.]+_\d+"',  # names of parts, which repeat from figure to figure of one page
     r"<metadata>.*?</metadata>",
@@ -71,6 +71,13 @@ def open_figure(width: float, height: float, n_columns: int = 1) -> tuple[Figure
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, n_columns, squeeze=False)[0]
     return figure, list(axes)
+
+
+def mark_dates(axes: Axes, most: int = 9) -> None:
+    """Let the axis of times be marked by at most so many dates, each no longer than it must be."""
+    locator = AutoDateLocator(minticks=4, maxticks=most)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 @mpl.rc_context(STYLE)

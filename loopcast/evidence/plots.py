@@ -6,7 +6,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -14,7 +13,18 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from loopcast.config import Problem
 from loopcast.evidence.account import TRACK_ORIGINS, Account
 from loopcast.evidence.formats import format_value
-from loopcast.evidence.ink import ACCENT, BAND_80_ALPHA, BAND_95_ALPHA, INK, MISS, MUTED, SECOND, STYLE, open_figure
+from loopcast.evidence.ink import (
+    ACCENT,
+    BAND_80_ALPHA,
+    BAND_95_ALPHA,
+    INK,
+    MISS,
+    MUTED,
+    SECOND,
+    STYLE,
+    mark_dates,
+    open_figure,
+)
 from loopcast.model.forecaster import quantile_column
 from loopcast.typing import Floats, Times
 
@@ -155,9 +165,7 @@ def _draw_bands(axes: Axes, times: Times, paths: dict[float, Floats]) -> None:
 
 
 def _finish_dates(axes: Axes, problem: Problem) -> None:
-    locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    mark_dates(axes)
     axes.margins(x=0.01)
     axes.set_ylabel(problem.unit)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, borderaxespad=0.3, handlelength=1.6)

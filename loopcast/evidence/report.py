@@ -5,23 +5,19 @@ What stands where is in `report.html.jinja`; here are the texts, cells and figur
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from loopcast.evidence.account import Account, CandidateEvidence
 from loopcast.evidence.formats import (
     format_gain,
     format_loss,
     format_percent,
+    format_ratio,
     format_time,
     name_candidate,
     name_loss_unit,
     name_steps,
 )
-from loopcast.evidence.ink import write_svg
+from loopcast.evidence.page import Drawing, Tile, frame_figure, open_templates
 from loopcast.evidence.plots import (
     draw_calibration,
     draw_explanation,
@@ -33,29 +29,10 @@ from loopcast.evidence.plots import (
 from loopcast.evidence.wording import tell
 
 
-class Tile(NamedTuple):
-    """One figure that is read first."""
-
-    label: str
-    value: str
-    note: str
-
-
-class Drawing(NamedTuple):
-    """One figure with its heading and what a reader is to see in it."""
-
-    heading: str
-    caption: str
-    svg: Markup
-
-
 def render_html(account: Account) -> str:
     """The page, readable in light and dark, on paper and on a phone; all texts are escaped."""
-    environment = Environment(
-        loader=PackageLoader("loopcast.evidence", ""), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("report.html.jinja").render(
+    template = open_templates("loopcast.evidence").get_template("report.html.jinja")
+    return template.render(
         account=account,
         standing=_name_standing(account),
         subtitle=_write_subtitle(account),
@@ -95,18 +72,18 @@ def _fill_tiles(account: Account) -> Iterator[Tile]:
     for interval in (offer.score.interval_80, offer.score.interval_95):
         nominal = format_percent(interval.nominal_ratio, digits=0)
         yield Tile(f"{nominal} interval held", format_percent(interval.coverage_ratio), f"should hold {nominal}")
-    yield Tile("Point error to persistence", f"{offer.score.mae_ratio:.3f}", "1: as good as no change")
+    yield Tile("Point error to persistence", format_ratio(offer.score.mae_ratio), "1: as good as no change")
 
 
 def _draw_forecasts(account: Account) -> Iterator[Drawing]:
-    yield _frame(
+    yield frame_figure(
         "The next forecast",
         "Shaded: where the value will lie with 80 % and with 95 % probability, if the model is calibrated.",
         draw_fan(account),
     )
     if not account.track.empty:
         steps = name_steps(account.problem, int(account.track["horizon"].max()))
-        yield _frame(
+        yield frame_figure(
             "What it would have said before",
             f"Forecasts made {steps} before, out of sample, over what came true. About one in twenty should fall "
             "outside the 95 % interval.",
@@ -115,29 +92,27 @@ def _draw_forecasts(account: Account) -> Iterator[Drawing]:
 
 
 def _draw_calibration(account: Account) -> Iterator[Drawing]:
-    yield _frame(
+    yield frame_figure(
         "Calibration",
         "On the diagonal, a quantile is what it says. A flatter line means intervals that are too wide.",
         draw_calibration(account),
     )
-    yield _frame(
+    yield frame_figure(
         "By horizon", "Coverage against nominal (dashed), and how wide the intervals are.", draw_horizons(account)
     )
 
 
 def _draw_learning(account: Account) -> Iterator[Drawing]:
     if not account.learning_curves.empty:
-        yield _frame("Learning curves", "One pair of lines per seed; the best epoch is kept.", draw_learning(account))
+        yield frame_figure(
+            "Learning curves", "One pair of lines per seed; the best epoch is kept.", draw_learning(account)
+        )
     if account.explanation is not None:
-        yield _frame(
+        yield frame_figure(
             "What widens or narrows the intervals",
             "Percent of the mean absolute Shapley value, by feature and by how many steps back.",
             draw_explanation(account),
         )
-
-
-def _frame(heading: str, caption: str, figure: Figure) -> Drawing:
-    return Drawing(heading, caption, Markup(write_svg(figure)))  # noqa: S704  # our own drawing, its texts escaped
 
 
 def _fill_row(account: Account, candidate: CandidateEvidence) -> list[str]:
@@ -152,8 +127,8 @@ def _fill_row(account: Account, candidate: CandidateEvidence) -> list[str]:
         format_percent(score.interval_95.coverage_ratio),
         format_loss(problem, score.interval_80.winkler),
         format_loss(problem, score.interval_95.winkler),
-        f"{score.mae_ratio:.3f}",
-        f"{score.mase:.3f}",
+        format_ratio(score.mae_ratio),
+        format_ratio(score.mase),
         f"{direction[:-2]} ± {100 * score.direction_se:.1f}" if math.isfinite(score.direction_ratio) else direction,
     ]
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from pandas.tseries.offsets import Day, Tick
 from pandera.typing import DataFrame
 from pydantic import BaseModel
 
@@ -35,6 +36,9 @@ JUDGED: Final = (
     "absolute_error", "expected_loss", "persistence_error",
 )  # fmt: skip
 """Sums over steps whose actual is known."""
+DAY: Final = pd.Timedelta(days=1)
+LAST_MOMENT: Final = DAY - pd.Timedelta(1, "us")
+"""Of a day, behind its midnight."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,12 @@ def judge_day(material: DayMaterial, limits: Monitoring) -> DayJudgement:
     tracks = {name: _cut_track(track, as_of) for name, track in material.tracks.items()}
     quality = assess_quality(material.panel, material.intake, material.profile, problem, limits, as_of=as_of)
     drift = measure_drift(tracks, material.profile, limits)
-    performance = measure_performance(in_window, material.profile.mean_changes(), as_of=as_of, horizon=problem.horizon)
+    performance = measure_performance(
+        in_window,
+        material.profile.mean_changes(),
+        due_until=begin_step(as_of, problem),
+        horizon_days=reach_in_days(problem),
+    )
     complete = take_complete_days(known, as_of, end_utc, problem, limits)
     if not quality.is_fit_to_judge:
         complete = complete.iloc[:0]  # the days wait, and are judged by what the feed says when it is mended
@@ -111,6 +120,23 @@ def begin_window(as_of: datetime, problem: Problem, limits: Monitoring) -> pd.Ti
     """Midnight of the day on which the window begins that ends at a moment, UTC."""
     begin: pd.Timestamp = (pd.Timestamp(as_of).tz_convert("UTC") - limits.window_steps * problem.offset).floor("D")
     return begin
+
+
+def reach_in_days(problem: Problem) -> int:
+    """Days from an origin's to its last target's, whose losses so depend on each other; of longer steps their number.
+
+    A forecast by steps below a day begins within one, and so reaches into one more than it is long.
+    """
+    step = problem.offset
+    if not isinstance(step, Tick) or isinstance(step, Day):
+        return problem.horizon
+    return -(-problem.horizon * step.nanos // DAY.value) + 1
+
+
+def begin_step(as_of: datetime, problem: Problem) -> pd.Timestamp:
+    """Label of the step that a moment lies in, UTC: its actual is not due, those of the steps before are."""
+    moment = np.array([pd.Timestamp(as_of).tz_convert(None)], dtype="datetime64[us]")
+    return pd.Timestamp(place_on_grid(moment, problem).steps_utc[0], tz="UTC")
 
 
 def end_of_days(as_of: datetime, problem: Problem) -> pd.Timestamp:
@@ -138,15 +164,15 @@ def take_complete_days(
     """The sums of the next step, of the days that the CUSUM may be fed: over, and with every label.
 
     The CUSUM takes days in their order and each once, so that a day whose labels are late holds up those behind it;
-    until it is more than `late_steps` old, and is taken as it is.
+    until its last step is more than `late_steps` old, and it is taken as it is.
 
     Args:
         end_utc: As `end_of_days` gives it.
     """
     rows: DataFrame[StepSums] = sums[(sums["horizon"] == 1) & (sums["day_utc"] < end_utc)]
     counts = rows.groupby("day_utc")[["n_steps", "n_judged"]].sum()
-    days = pd.DatetimeIndex(counts.index).tz_localize(None).to_numpy(dtype="datetime64[us]")
-    age = _count_steps(days, np.datetime64(pd.Timestamp(as_of).tz_convert(None), "us"), problem)
+    ends = (pd.DatetimeIndex(counts.index).tz_localize(None) + LAST_MOMENT).to_numpy(dtype="datetime64[us]")
+    age = _count_steps(ends, np.datetime64(pd.Timestamp(as_of).tz_convert(None), "us"), problem)
     is_awaited = (counts["n_judged"] < counts["n_steps"]).to_numpy() & (age <= limits.late_steps)
     if not is_awaited.any():
         return rows
@@ -176,7 +202,7 @@ def _cut_track(track: Track, as_of: datetime) -> Track:
 def _judge_shadow(sums: ShadowSums, end_utc: pd.Timestamp, problem: Problem, limits: Monitoring) -> Shadow:
     champion, predecessor = (each[each["day_utc"] < end_utc] for each in (sums.champion, sums.predecessor))
     start = start_skill(np.asarray(problem.quantiles))
-    return judge_shadow(champion, predecessor, start, limits, horizon=problem.horizon)
+    return judge_shadow(champion, predecessor, start, limits, horizon_days=reach_in_days(problem))
 
 
 def _measure_lag(panel: DataFrame[Panel], tracks: Mapping[str, Track], as_of: datetime, problem: Problem) -> int | None:

@@ -63,19 +63,19 @@ class Performance(BaseModel):
 
 
 def measure_performance(
-    sums: DataFrame[StepSums], mean_changes: Mapping[str, float], *, as_of: datetime, horizon: int
+    sums: DataFrame[StepSums], mean_changes: Mapping[str, float], *, due_until: datetime, horizon_days: int
 ) -> Performance:
     """The figures of a window; one without a step, or without a label, has counts of zero and figures of NaN.
 
     Args:
         sums: Of one model version, in the window.
         mean_changes: Mean absolute one-step change of each series in training, in the level's unit.
-        as_of: Until when actuals could have arrived; a day counts as due when it has ended.
-        horizon: Steps from an origin to its last target.
+        due_until: Label of the first step whose actual may still be to come; a day counts as due when it ended before.
+        horizon_days: Days from an origin to its last target.
     """
     rows = _scale_errors(sums, mean_changes)
     totals = rows[TOTALS].sum()
-    n_due, n_due_judged = _count_due(sums, as_of)
+    n_due, n_due_judged = _count_due(sums, due_until)
     n_pending = totals["n_steps"] - totals["n_judged"]
     by_day = rows.groupby("day_utc")[["loss", "baseline_loss", "n_judged"]].sum()
     days = by_day[by_day["n_judged"] > 0]
@@ -92,19 +92,19 @@ def measure_performance(
             (days["loss"] / days["n_judged"]).to_numpy(dtype=float),
             (days["baseline_loss"] / days["n_judged"]).to_numpy(dtype=float),
             days.index.astype("int64").to_numpy(),
-            horizon,
+            horizon_days,
         ),
         expected_loss=_divide(totals["expected_pending"], n_pending) * _divide(totals["loss"], totals["expected_loss"]),
     )
 
 
-def _count_due(sums: pd.DataFrame, as_of: datetime) -> tuple[float, float]:
+def _count_due(sums: pd.DataFrame, due_until: datetime) -> tuple[float, float]:
     """Steps whose day has ended, and those of them that are judged.
 
     A day of a series without any actual, behind one that has some, is passed over: the series did not have it, as no
     exchange has its holidays, and nothing will come.
     """
-    due = sums[sums["day_utc"] + pd.Timedelta(days=1) <= pd.Timestamp(as_of)]
+    due = sums[sums["day_utc"] + pd.Timedelta(days=1) <= pd.Timestamp(due_until)]
     judged = due[due["n_judged"] > 0]
     last = due["series_id"].map(judged.groupby("series_id")["day_utc"].max())
     had = pd.MultiIndex.from_frame(judged[["series_id", "day_utc"]])

@@ -12,13 +12,14 @@ from pydantic import BaseModel
 from loopcast.config import Problem
 from loopcast.contracts import Panel
 from loopcast.evidence.record import RECORD
-from loopcast.features import Design
+from loopcast.features import Design, build_design
 from loopcast.grid import place_on_grid
 from loopcast.health.calibration import LevelCalibration, ShapeCalibration, calibrate_level, calibrate_shapes
 from loopcast.health.histogram import Bins, Histogram, choose_bins, count_values
 from loopcast.health.rollup import pack_counts, unpack_counts
 from loopcast.health.steps import Column, Steps, measure_columns
 from loopcast.health.watched import Track, pool_tracks, split_tracks
+from loopcast.model.served import Answering
 from loopcast.sections.monitoring import Monitoring
 from loopcast.typing import Floats, Ints
 
@@ -114,6 +115,20 @@ class Profile(BaseModel):
     def mean_changes(self) -> dict[str, float]:
         """Mean absolute one-step change of each series, the unit of MASE."""
         return {name: series.mean_change for name, series in self.series.items()}
+
+
+def profile_model(model: Answering, panel: DataFrame[Panel], problem: Problem, limits: Monitoring) -> Profile:
+    """The profile of a model in its own training data, of the series that it forecasts.
+
+    Args:
+        problem: As the model was trained on it.
+        limits: The window, for which thresholds are calibrated.
+    """
+    design = build_design(panel, problem)
+    is_wanted = np.array([problem.is_forecast(name) for name in design.series_ids])
+    rows = np.flatnonzero(design.is_origin & is_wanted[design.series])
+    steps = replay_steps(design, rows, model.quantiles(design, rows), problem)
+    return build_profile(panel, steps, problem, limits)
 
 
 def build_profile(

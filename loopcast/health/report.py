@@ -7,13 +7,8 @@ What stands where is in `monitoring.html.jinja`; its texts and cells are in `rep
 from collections.abc import Iterator
 from typing import Final
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from matplotlib.figure import Figure
-
 from loopcast.evidence.formats import format_time, name_loss_unit
-from loopcast.evidence.ink import write_svg
-from loopcast.evidence.report import Drawing
+from loopcast.evidence.page import Drawing, frame_figure, open_templates
 from loopcast.health.condition import Condition, Severity
 from loopcast.health.report_account import MonitoringAccount
 from loopcast.health.report_plots import draw_columns, draw_coverage, draw_cusum, draw_skill
@@ -35,11 +30,8 @@ N_FIRST: Final = 4
 
 def render_monitoring(account: MonitoringAccount) -> str:
     """The page, readable in light and dark, on paper and on a phone; all texts are escaped."""
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("loopcast.health", ""), PackageLoader("loopcast.evidence", "")]),
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("monitoring.html.jinja").render(
+    template = open_templates("loopcast.health", "loopcast.evidence").get_template("monitoring.html.jinja")
+    return template.render(
         account=account,
         standing=name_standing(account),
         subtitle=_write_subtitle(account),
@@ -72,7 +64,7 @@ def _write_subtitle(account: MonitoringAccount) -> str:
 
 def _draw_cusum(account: MonitoringAccount) -> Iterator[Drawing]:
     if account.skill.days:
-        yield _frame(
+        yield frame_figure(
             "Skill CUSUM",
             "What the champion lost beyond the EWMA baseline and a floor, gathered day by day. An error that grows for "
             "both moves nothing.",
@@ -82,20 +74,16 @@ def _draw_cusum(account: MonitoringAccount) -> Iterator[Drawing]:
 
 def _draw_horizons(account: MonitoringAccount) -> Iterator[Drawing]:
     if account.performance.overall.n_judged:
-        yield _frame("Skill by horizon", "Share of the baseline's loss that is saved.", draw_skill(account))
-        yield _frame(
+        yield frame_figure("Skill by horizon", "Share of the baseline's loss that is saved.", draw_skill(account))
+        yield frame_figure(
             "Coverage by horizon", "Share of actuals inside; shaded: what is tolerated.", draw_coverage(account)
         )
 
 
 def _draw_columns(account: MonitoringAccount) -> Iterator[Drawing]:
     if any(column in account.columns for column in WATCHED):
-        yield _frame(
+        yield frame_figure(
             "Window and training",
             "All series together, from roll-ups: shaded as in training, the line as in the window.",
             draw_columns(account),
         )
-
-
-def _frame(heading: str, caption: str, figure: Figure) -> Drawing:
-    return Drawing(heading, caption, Markup(write_svg(figure)))  # noqa: S704  # our own drawing, its texts escaped

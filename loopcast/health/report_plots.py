@@ -5,11 +5,10 @@ from typing import Final
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from loopcast.evidence.ink import ACCENT, INK, MISS, MUTED, SECOND, STYLE, open_figure
+from loopcast.evidence.ink import ACCENT, INK, MISS, MUTED, SECOND, STYLE, mark_dates, open_figure
 from loopcast.health.histogram import Histogram, read_quantiles
 from loopcast.health.report_account import MonitoringAccount
 from loopcast.health.steps import WATCHED, Column
@@ -41,9 +40,7 @@ def draw_cusum(account: MonitoringAccount) -> Figure:
     axes.plot(days, statistics, color=ACCENT, linewidth=1.3, label="loss beyond the baseline's, in daily losses")
     is_trigger = np.isin(days, np.array(skill.triggers, dtype="datetime64[D]"))
     axes.plot(days[is_trigger], statistics[is_trigger], "o", color=MISS, markersize=4.5, label="trigger", zorder=3)
-    locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    mark_dates(axes)
     axes.margins(x=0.01)
     axes.set_ylim(0, 1.15 * max(skill.threshold, *statistics.tolist(), 0.0))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0.3, handlelength=1.6)

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
+from loopcast.evidence.comparison import MIN_DATES
 from loopcast.evidence.formats import format_gain, format_loss, format_percent, format_value, name_loss_unit
+from loopcast.evidence.page import Tile
 from loopcast.health.condition import Severity
 from loopcast.health.drift import LEVELS, DriftTest, Measure
 from loopcast.health.performance import Figures
+from loopcast.health.profile import LEAST_WINDOWS
 from loopcast.health.report_account import MonitoringAccount
 from loopcast.health.watched import POOLED
 
@@ -18,14 +21,6 @@ MEASURES: Final = {
     Measure.WIDTH: "Width of the 80 % interval",
     Measure.LOCATION: "Place of the median",
 }
-
-
-class Tile(NamedTuple):
-    """One figure that is read first."""
-
-    label: str
-    value: str
-    note: str
 
 
 def name_standing(account: MonitoringAccount) -> tuple[str, str]:
@@ -68,6 +63,8 @@ def tell_early(account: MonitoringAccount) -> str:
 def tell_drift(account: MonitoringAccount) -> str:
     """What the thresholds promise, and from what they were made."""
     drift = account.drift
+    if not drift.tests and not drift.n_untested:
+        return f"Nothing was tested: no series has {LEAST_WINDOWS} windows of training data, which a threshold needs."
     if not drift.tests:
         return f"Nothing was tested: {_count(drift.n_untested, 'series', 'series')} had too few values in the window."
     untested = f"; {drift.n_untested} had too few values" if drift.n_untested else ""
@@ -84,8 +81,9 @@ def fill_tiles(account: MonitoringAccount) -> Iterator[Tile]:
     """What is read first."""
     performance, limits = account.performance, account.limits
     _, t = format_gain(performance.vs_ewma)
-    yield Tile("Skill over EWMA", format_percent(performance.overall.skill_ratio, sign="+"),
-               f"t = {t}, over {_count(performance.n_days, 'day')}")  # fmt: skip
+    days = f"over {_count(performance.n_days, 'day')}"
+    note = f"t = {t}, {days}" if performance.n_days >= MIN_DATES else f"{days}: too few to tell it from chance"
+    yield Tile("Skill over EWMA", format_percent(performance.overall.skill_ratio, sign="+"), note)
     overall = performance.overall
     for nominal, found in ((0.80, overall.coverage_80_ratio), (0.95, overall.coverage_95_ratio)):
         label = f"{format_percent(nominal, digits=0)} interval held"

@@ -36,14 +36,14 @@ def judge_shadow(
     state: SkillState,
     limits: Monitoring,
     *,
-    horizon: int,
+    horizon_days: int,
 ) -> Shadow:
     """Compare both on the steps that both forecast and that have come true; without such steps nothing is worse.
 
     Args:
         champion, predecessor: Since the champion was promoted, one model version each.
         state: Of the CUSUM of the champion against the predecessor, `start_skill` at the promotion.
-        horizon: Steps from an origin to its last target.
+        horizon_days: Days from an origin to its last target.
     """
     pairs = champion.merge(predecessor, on=SAME, suffixes=("", "_before"))
     pairs = pairs[(pairs["n_judged"] > 0) & (pairs["n_judged_before"] > 0)]
@@ -59,7 +59,7 @@ def judge_shadow(
         losses["baseline_loss"].to_numpy(dtype=float),
         losses["loss"].to_numpy(dtype=float),
         losses["day_utc"].astype("int64").to_numpy(),
-        horizon,
+        horizon_days,
     )
     days = losses[losses["horizon"] == 1].groupby("day_utc")[["loss", "baseline_loss"]].mean()
     watch = watch_skill(state, days, limits)

@@ -4,16 +4,18 @@ Monitoring asks whether the champion is still good, over its window; this tells 
 beside the two forecasts that cost nothing: the EWMA baseline's intervals, and that nothing changes (persistence).
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel
+from numpy.lib.stride_tricks import sliding_window_view
+from pydantic import BaseModel, Field
 
 from loopcast.evidence.comparison import compare
 from loopcast.evidence.record import RECORD, Moment
+from loopcast.typing import Floats
 
 SUMMED: Final = (
     "n_steps", "n_judged", "loss", "baseline_loss", "n_covered_80", "n_covered_95", "n_compared", "absolute_error",
@@ -26,6 +28,11 @@ LEAST_DAYS: Final = 21
 """Judged days behind the first point: a month of trading days. Fewer would begin every curve with noise."""
 MAX_POINTS: Final = 366
 """Of a curve over time; longer stretches are drawn every so many days."""
+
+Keys = npt.NDArray[Any]
+Totals = Mapping[str, Floats]
+"""What steps add up to: for each of `SUMMED` one value for each row, or each day, horizon or version, shape (n,)."""
+Values = Annotated[list[float | None], Field(description="One for each moment; null where it is not known.")]
 
 
 class TrackFigures(BaseModel):
@@ -65,17 +72,21 @@ class Advantage(BaseModel):
     n_days: int
 
 
-class TrackDay(BaseModel):
-    """A point of the curves over time."""
+class TrackCurve(BaseModel):
+    """How it went over time: each point over the last `trailing_days` judged days, or as many as there are."""
 
     model_config = RECORD
 
-    day_utc: Moment
-    """Midnight of the targets' day."""
-    n_judged: int
-    """On that day and since the point before; with the first point all before it."""
-    trailing: TrackFigures
-    """Over the last `TRAILING_DAYS` judged days."""
+    trailing_days: int
+    day_utc: list[Moment]
+    """Midnight of the targets' day: judged days from the `LEAST_DAYS`th on, earliest first; of long stretches every so
+    many, the last among them."""
+    n_judged: list[int]
+    """Since the point before."""
+    skill_ratio: Values
+    coverage_80_ratio: Values
+    coverage_95_ratio: Values
+    error_ratio: Values
 
 
 class TrackRecord(BaseModel):
@@ -90,8 +101,7 @@ class TrackRecord(BaseModel):
     """Of the median's error."""
     by_horizon: dict[int, TrackFigures]
     by_version: dict[int, TrackFigures]
-    by_day: tuple[TrackDay, ...]
-    """Judged days from the `LEAST_DAYS`th on, earliest first; of long stretches every so many, the last among them."""
+    curve: TrackCurve
 
 
 def sum_up_track(sums: pd.DataFrame) -> TrackRecord:
@@ -100,16 +110,16 @@ def sum_up_track(sums: pd.DataFrame) -> TrackRecord:
     Args:
         sums: A row for each day_utc, model_version and horizon, with the columns `SUMMED`.
     """
-    totals = sums[list(SUMMED)]
-    by_day = totals.groupby(sums["day_utc"]).sum()
+    totals = {name: sums[name].to_numpy(dtype=float) for name in SUMMED}
+    days, by_day = _sum_by(sums["day_utc"].dt.tz_convert(None).to_numpy(), totals)
     horizon = int(sums["horizon"].max()) if len(sums) else 1
     return TrackRecord(
-        overall=_figure(totals.sum().to_dict()),
-        vs_ewma=_compare_days(by_day, "loss", "baseline_loss", "n_judged", horizon),
-        vs_persistence=_compare_days(by_day, "absolute_error", "persistence_error", "n_compared", horizon),
-        by_horizon=_figure_by(sums, "horizon"),
-        by_version=_figure_by(sums, "model_version"),
-        by_day=tuple(_draw_days(by_day)),
+        overall=_figure({name: float(column.sum()) for name, column in totals.items()}),
+        vs_ewma=_compare_days(days, by_day, "loss", "baseline_loss", "n_judged", horizon),
+        vs_persistence=_compare_days(days, by_day, "absolute_error", "persistence_error", "n_compared", horizon),
+        by_horizon=_figure_by(sums["horizon"].to_numpy(), totals),
+        by_version=_figure_by(sums["model_version"].to_numpy(), totals),
+        curve=_draw_curve(days, by_day),
     )
 
 
@@ -122,32 +132,45 @@ def count_every(n: int, n_most: int) -> int:
     return max(-(-n // n_most), 1)
 
 
-def _draw_days(by_day: pd.DataFrame) -> Iterator[TrackDay]:
-    days = by_day[by_day["n_judged"] > 0]
-    trailing = days.rolling(TRAILING_DAYS, min_periods=1).sum()
-    every = count_every(len(days) - LEAST_DAYS + 1, MAX_POINTS)
-    last_of_each = np.arange(len(days) - 1, LEAST_DAYS - 2, -every)[::-1]
-    passed = days["n_judged"].cumsum().to_numpy()[last_of_each]
-    moments: Sequence[datetime] = pd.DatetimeIndex(days.index[last_of_each]).to_pydatetime().tolist()
-    rows = trailing.iloc[last_of_each].to_dict(orient="records")
-    for moment, n_judged, row in zip(moments, np.diff(passed, prepend=0.0), rows, strict=True):
-        yield TrackDay(day_utc=moment, n_judged=round(n_judged), trailing=_figure(row))
+def _sum_by(keys: Keys, totals: Totals) -> tuple[Keys, Totals]:
+    """The different keys, ascending, and what the rows of each add up to."""
+    found, places = np.unique(keys, return_inverse=True)
+    return found, {name: np.bincount(places, column, len(found)).astype(float) for name, column in totals.items()}
 
 
-def _compare_days(by_day: pd.DataFrame, ours: str, theirs: str, counted: str, horizon: int) -> Advantage:
-    days = by_day[by_day[counted] > 0]
-    ours_mean, theirs_mean = ((days[name] / days[counted]).to_numpy(dtype=float) for name in (ours, theirs))
-    found = compare(ours_mean, theirs_mean, days.index.astype("int64").to_numpy(), horizon)
+def _draw_curve(days: Keys, by_day: Totals) -> TrackCurve:
+    is_judged = by_day["n_judged"] > 0
+    n_days = int(is_judged.sum())
+    ends = np.arange(n_days, LEAST_DAYS - 1, -count_every(n_days - LEAST_DAYS + 1, MAX_POINTS))[::-1]
+    judged = {name: np.r_[np.zeros(TRAILING_DAYS), column[is_judged]] for name, column in by_day.items()}
+    trailing = {name: sliding_window_view(column, TRAILING_DAYS)[ends].sum(axis=1) for name, column in judged.items()}
+    passed = judged["n_judged"].cumsum()[ends + TRAILING_DAYS - 1]
+    loss_ratio = _divide_each(trailing["loss"], trailing["baseline_loss"])
+    return TrackCurve(
+        trailing_days=TRAILING_DAYS,
+        day_utc=pd.DatetimeIndex(days[is_judged][ends - 1], tz="UTC").to_pydatetime().tolist(),
+        n_judged=np.diff(passed, prepend=0.0).round().astype(int).tolist(),
+        skill_ratio=[None if each is None else 1 - each for each in loss_ratio],
+        coverage_80_ratio=_divide_each(trailing["n_covered_80"], trailing["n_judged"]),
+        coverage_95_ratio=_divide_each(trailing["n_covered_95"], trailing["n_judged"]),
+        error_ratio=_divide_each(trailing["absolute_error"], trailing["persistence_error"]),
+    )
+
+
+def _compare_days(days: Keys, by_day: Totals, ours: str, theirs: str, counted: str, horizon: int) -> Advantage:
+    is_counted = by_day[counted] > 0
+    ours_mean, theirs_mean = (by_day[name][is_counted] / by_day[counted][is_counted] for name in (ours, theirs))
+    found = compare(ours_mean, theirs_mean, days[is_counted], horizon)
     gain = found.gain_ratio if np.isfinite(found.gain_ratio) else None
     return Advantage(gain_ratio=gain, p_value=found.p_value, n_days=found.n_dates)
 
 
-def _figure_by(sums: pd.DataFrame, key: str) -> dict[int, TrackFigures]:
-    found = sums.groupby(key)[list(SUMMED)].sum().to_dict(orient="index")
-    return {int(str(name)): _figure(totals) for name, totals in found.items()}
+def _figure_by(keys: Keys, totals: Totals) -> dict[int, TrackFigures]:
+    found, summed = _sum_by(keys, totals)
+    return {int(key): _figure({name: column[k] for name, column in summed.items()}) for k, key in enumerate(found)}
 
 
-def _figure(totals: Mapping[Hashable, float]) -> TrackFigures:
+def _figure(totals: Mapping[str, float]) -> TrackFigures:
     n_steps, n_judged, n_compared = (round(totals[name]) for name in ("n_steps", "n_judged", "n_compared"))
     loss_ratio = _divide(totals["loss"], totals["baseline_loss"])
     return TrackFigures(
@@ -166,3 +189,7 @@ def _figure(totals: Mapping[Hashable, float]) -> TrackFigures:
 
 def _divide(part: float, whole: float) -> float | None:
     return float(part) / float(whole) if whole > 0 else None
+
+
+def _divide_each(part: Floats, whole: Floats) -> list[float | None]:
+    return [_divide(a, b) for a, b in zip(part.tolist(), whole.tolist(), strict=True)]

@@ -5,25 +5,24 @@ Which figure is a condition is for the monitors to say. `alerts` remembers, `out
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final
 from uuid import UUID, uuid4
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from loopcast.evidence.record import RECORD
+from loopcast.evidence.record import RECORD, Moment
 from loopcast.stores.quarantine import storable
 
 Key = tuple[str, str]
 """Kind and subject: what makes two conditions of one scope the same."""
 NO_LINGER: Final[Mapping[str, timedelta]] = MappingProxyType({})
 Text = Annotated[str, AfterValidator(storable)]
-Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 
 
-class Severity(StrEnum):
+class AlertSeverity(StrEnum):
     """How soon somebody should look."""
 
     WARNING = "warning"
@@ -48,7 +47,7 @@ class Condition(BaseModel):
     """In snake case, such as `skill_lost`."""
     subject: Text
     """What it is about: a series, a model version, a workflow."""
-    severity: Severity
+    severity: AlertSeverity
     sentence: Text
     """What is wrong, for a person."""
     figures: dict[str, float] = {}
@@ -123,8 +122,8 @@ def compare_conditions(
     Raises:
         ValueError: A condition is named twice.
 
-    >>> noon = datetime(2008, 9, 15, 12, tzinfo=UTC)
-    >>> drift = Condition(kind="drift", subject="GOOG", severity=Severity.WARNING, sentence="GOOG drifts")
+    >>> noon = datetime.fromisoformat("2008-09-15T12:00Z")
+    >>> drift = Condition(kind="drift", subject="GOOG", severity=AlertSeverity.WARNING, sentence="GOOG drifts")
     >>> (alert,) = compare_conditions("google", "drift", [drift], {}, noon).raised
     >>> later = compare_conditions("google", "drift", [drift], {alert.key: alert}, noon + timedelta(days=1))
     >>> later.raised, later.seen[0].n_seen

@@ -10,7 +10,7 @@ import psycopg
 
 from loopcast.errors import StoreError
 from loopcast.stores.channels import open_channels
-from loopcast.stores.conditions import Alert, AlertState, Condition, Severity
+from loopcast.stores.conditions import Alert, AlertSeverity, AlertState, Condition
 from loopcast.stores.messages import Message, one_line
 from loopcast.stores.opened import Stores
 from loopcast.stores.outbox import attempt
@@ -39,7 +39,7 @@ def tell_failure(stores: Stores, problem: str, workflow: str, error: str, link: 
     condition = Condition(
         kind=FAILED_KIND,
         subject=workflow,
-        severity=Severity.CRITICAL,
+        severity=AlertSeverity.CRITICAL,
         sentence=f"The {workflow} workflow failed: {summarize_error(error)}",
         link=link,
     )

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from loopcast.evidence.formats import format_percent
-from loopcast.health.condition import LINGER, LINGERING, Finding
-from loopcast.health.condition import Severity as Weight
-from loopcast.stores.conditions import Condition, Severity
+from loopcast.health.condition import LINGER, LINGERING, Finding, Severity
+from loopcast.stores.conditions import AlertSeverity, Condition
 from loopcast.stores.monitoring import JudgedDay
 
 if TYPE_CHECKING:
@@ -48,11 +47,11 @@ def list_alerts(judged: JudgedDay, link: str) -> Iterator[Condition]:
         Finding.WORSE_THAN_PREDECESSOR: verdict is not None and verdict.needs_rollback,
     }
     for each in judged.conditions:
-        if each.severity is Weight.ALERT:
+        if each.severity is Severity.ALERT:
             yield Condition(
                 kind=each.finding.value,
                 subject=each.series_id or "",
-                severity=Severity.CRITICAL if each.finding in CRITICAL else Severity.WARNING,
+                severity=AlertSeverity.CRITICAL if each.finding in CRITICAL else AlertSeverity.WARNING,
                 sentence=each.sentence,
                 figures=each.figures,
                 action=ACTIONS.get(each.finding, "") if is_acted_on.get(each.finding) else "",

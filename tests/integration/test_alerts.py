@@ -20,7 +20,7 @@ from loopcast.settings import Settings
 from loopcast.stores import outbox as outbox_module
 from loopcast.stores.alerts import AlertStore
 from loopcast.stores.channels import Slack, Webhook
-from loopcast.stores.conditions import Alert, AlertState, Condition, Severity, compare_conditions
+from loopcast.stores.conditions import Alert, AlertSeverity, AlertState, Condition, compare_conditions
 from loopcast.stores.failures import summarize_error, tell_failure, tell_success
 from loopcast.stores.opened import Stores
 from loopcast.stores.outbox import Delivery, DeliveryState, Outbox
@@ -44,7 +44,7 @@ Outbox(Database(sys.argv[1]), (Webhook(sys.argv[2], "s"),), 60).send_pending()
 def make_condition(subject: str = "GOOG", **changes: Any) -> Condition:
     """A drift."""
     keys: dict[str, Any] = {
-        "kind": "drift", "subject": subject, "severity": Severity.WARNING, "sentence": f"{subject} drifts",
+        "kind": "drift", "subject": subject, "severity": AlertSeverity.WARNING, "sentence": f"{subject} drifts",
         "figures": {"distance_sd": 0.31, "p": float("nan")}, "action": "nothing", "link": "https://example.org/report",
     }  # fmt: skip
     return Condition(**keys | changes)

@@ -13,7 +13,7 @@ import pytest
 from loopcast.errors import SettingsError
 from loopcast.settings import Settings, read_settings
 from loopcast.stores.channels import Channel, DeliveryError, Email, Slack, Webhook, open_channels
-from loopcast.stores.conditions import Alert, AlertState, Severity
+from loopcast.stores.conditions import Alert, AlertSeverity, AlertState
 from loopcast.stores.messages import Message
 from loopcast.stores.outbox import attempt
 from tests.integration.receivers import Hook, MailBox, make_certificate, run_hook, run_mail_server
@@ -27,7 +27,7 @@ def make_message(news: AlertState = AlertState.RAISED, **changes: Any) -> Messag
     """That the champion of Google lost its skill."""
     keys: dict[str, Any] = {
         "problem": "google", "scope": "performance", "kind": "skill_lost", "subject": "version 3",
-        "severity": Severity.CRITICAL, "sentence": "Version 3 is worse than EWMA since 12 days.",
+        "severity": AlertSeverity.CRITICAL, "sentence": "Version 3 is worse than EWMA since 12 days.",
         "figures": {"skill_ratio": -0.123456, "limit_ratio": 0.05, "p": float("nan")},
         "action": "a retraining was started", "link": "https://flyte.example.org/x",
         "raised_at_utc": RAISED_AT, "last_seen_at_utc": RAISED_AT,

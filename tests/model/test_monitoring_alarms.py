@@ -116,7 +116,7 @@ def test_an_equally_good_champion_is_seldom_rolled_back():
                 *(each[each["day_utc"] <= day] for each in sums),
                 start_skill(LEVELS),
                 LIMITS,
-                horizon=PROBLEM.horizon,
+                horizon_days=PROBLEM.horizon,
             ).is_worse
             for day in days[5:]
         )

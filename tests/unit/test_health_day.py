@@ -13,10 +13,12 @@ from loopcast.health.day import (
     DayJudgement,
     DayMaterial,
     ShadowSums,
+    begin_step,
     begin_window,
     end_of_days,
     hide_later,
     judge_day,
+    reach_in_days,
     take_complete_days,
 )
 from loopcast.health.quality import Intake
@@ -152,6 +154,39 @@ def test_a_day_whose_labels_are_late_holds_up_those_behind_it(n_days_since, n_fe
     fed = take_complete_days(sums, as_of, end, DAILY, LIMITS)
 
     assert len(fed) == n_fed
+
+
+@pytest.mark.parametrize(("as_of", "n_fed"), [("2024-03-06T04:00", 2), ("2024-03-06T05:00", 3)])
+def test_the_age_of_a_day_of_hours_counts_from_its_last(as_of, n_fed):
+    """A day behind whose midnight no hour's label is late yet is awaited, as a day is by days."""
+    days = pd.date_range("2024-03-03", periods=3, tz="UTC").as_unit("us")
+    sums = make_sums(3, day_utc=days, n_steps=24.0, n_judged=[24.0, 24.0, 20.0])
+    moment = datetime.fromisoformat(as_of).replace(tzinfo=UTC)
+
+    fed = take_complete_days(sums, moment, days[-1] + timedelta(days=1), HOURLY, LIMITS)
+
+    assert len(fed) == n_fed
+
+
+@pytest.mark.parametrize(
+    ("frequency", "horizon", "n_days"), [("15min", 4, 2), ("h", 24, 2), ("h", 25, 3), ("B", 5, 5), ("W", 4, 4)]
+)
+def test_a_horizon_in_days_is_that_of_the_days_losses(frequency, horizon, n_days):
+    """Days are compared, so that a forecast of 24 hours makes neighbours dependent, and not 24 days."""
+    calendar = {"features": {"calendar": []}}
+
+    assert reach_in_days(make_panel_problem(frequency=frequency, horizon=horizon, **calendar)) == n_days
+
+
+@pytest.mark.parametrize(
+    ("frequency", "as_of", "begin"),
+    [("MS", "2024-02-20", "2024-02-01"), ("W", "2024-02-20", "2024-02-25"), ("h", "2024-02-20", "2024-02-20")],
+)
+def test_the_step_that_lasts_is_not_due(frequency, as_of, begin):
+    """A month is awaited until it is over, though its label is its first day."""
+    problem = make_panel_problem(frequency=frequency, features={"calendar": []})
+
+    assert begin_step(datetime.fromisoformat(as_of).replace(tzinfo=UTC), problem) == pd.Timestamp(begin, tz="UTC")
 
 
 def test_what_was_hidden_waits_for_its_label():

@@ -20,7 +20,7 @@ LATER = datetime(2030, 1, 1, tzinfo=UTC)
 
 def measure(sums, as_of=LATER):
     """The performance, for series whose mean change is a hundredth."""
-    return measure_performance(sums, CHANGES, as_of=as_of, horizon=3)
+    return measure_performance(sums, CHANGES, due_until=as_of, horizon_days=3)
 
 
 def test_figures_are_those_of_the_steps_themselves():
@@ -28,7 +28,7 @@ def test_figures_are_those_of_the_steps_themselves():
     _, problem, steps = make_history(n_series=2)
     levels = np.asarray(problem.quantiles)
     found = measure_performance(
-        sum_steps(steps, problem), {"S0": 0.01, "S1": 0.02}, as_of=LATER, horizon=problem.horizon
+        sum_steps(steps, problem), {"S0": 0.01, "S1": 0.02}, due_until=LATER, horizon_days=problem.horizon
     )
 
     actual, quantiles = np.log(steps.actual), np.log(steps.quantiles)

@@ -25,7 +25,7 @@ def decide(*, quality=(), drift=(), sums=None, excess=(), shadow=None):
     return reach_verdict(
         DataQuality(n_rows=60, refused_ratio=0.0, duplicated_ratio=0.0, series={}, conditions=quality),
         Drift(tests=(), false_alarms_per_year=0.5, n_untested=0, conditions=drift),
-        measure_performance(sums, {}, as_of=datetime(2030, 1, 1, tzinfo=UTC), horizon=1),
+        measure_performance(sums, {}, due_until=datetime(2030, 1, 1, tzinfo=UTC), horizon_days=1),
         watch_skill(START, make_days(excess), LIMITS),
         shadow,
         LIMITS,
@@ -38,7 +38,7 @@ def judge(loss, before, n_days=60, seed=0):
     common = rng.uniform(0.2, 0.4, n_days)
     ours, theirs = (common * mean / 0.3 * rng.uniform(0.97, 1.03, n_days) for mean in (loss, before))
     champion, predecessor = (make_sums(n_days, loss_in_reaches=each) for each in (ours, theirs))
-    return judge_shadow(champion, predecessor.assign(model_version=0), START, LIMITS, horizon=1)
+    return judge_shadow(champion, predecessor.assign(model_version=0), START, LIMITS, horizon_days=1)
 
 
 def outcome(verdict):
@@ -106,7 +106,7 @@ def test_without_common_steps_nothing_is_worse():
     sums, none = make_sums(), make_sums().iloc[:0]
 
     for before in (none, make_sums(n_judged=0.0), make_sums(series_id="S7")):
-        assert not judge_shadow(sums, before, START, LIMITS, horizon=1).is_worse
+        assert not judge_shadow(sums, before, START, LIMITS, horizon_days=1).is_worse
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from loopcast.health.condition import Condition, Finding, Severity
 from loopcast.health.histogram import Bins, count_values
 from loopcast.health.report import N_FIRST, render_monitoring
 from loopcast.health.report_account import Event, Pair, pair_columns
-from loopcast.health.report_wording import fill_drift, name_standing, tell_drift, tell_verdict
+from loopcast.health.report_wording import fill_drift, fill_tiles, name_standing, tell_drift, tell_verdict
 from loopcast.health.steps import Column
 from loopcast.health.verdict import Verdict
 from tests.account_of_monitoring import make_account, make_empty_account
@@ -155,6 +155,25 @@ def test_a_day_without_anything_is_told_as_such():
     assert "no row in the last 60 steps" in text.words
     assert "nan" not in text.words
     assert "Nothing was tested: 3 series had too few values" in text.words
+
+
+def test_training_data_too_short_for_a_threshold_are_told_as_such():
+    """That is no fault of the window, which may be full."""
+    account = make_empty_account()
+
+    words = tell_drift(replace(account, drift=account.drift.model_copy(update={"n_untested": 0})))
+
+    assert words == "Nothing was tested: no series has 4 windows of training data, which a threshold needs."
+
+
+def test_a_few_days_tell_nothing_from_chance():
+    """A statistic of zero would pass for one that was found."""
+    account = make_account()
+    few = account.performance.model_copy(update={"n_days": 4})
+
+    [skill, *_] = fill_tiles(replace(account, performance=few))
+
+    assert skill.note == "over 4 days: too few to tell it from chance"
 
 
 def test_nothing_that_has_come_true_is_no_verdict():

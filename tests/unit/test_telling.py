@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from loopcast.stores.conditions import Condition, Severity, compare_conditions
+from loopcast.stores.conditions import AlertSeverity, Condition, compare_conditions
 from loopcast.stores.telling import bundle_series
 
 MONDAY = datetime(2024, 6, 3, 21, tzinfo=UTC)
@@ -11,7 +11,7 @@ MONDAY = datetime(2024, 6, 3, 21, tzinfo=UTC)
 def make_conditions(n: int, kind: str = "late_series") -> list[Condition]:
     """The same of some series."""
     return [
-        Condition(kind=kind, subject=f"S{k}", severity=Severity.WARNING, sentence=f"S{k}: the last row is old")
+        Condition(kind=kind, subject=f"S{k}", severity=AlertSeverity.WARNING, sentence=f"S{k}: the last row is old")
         for k in range(n)
     ]
 
