@@ -103,6 +103,7 @@ def _tell_journal(parts: "ServiceParts") -> Iterator[Metric]:
     yield _gauge("journal_bytes", "Answered forecasts on disk that wait for the database.", journal.size_bytes)
     yield _gauge("journal_max_bytes", "Size of the journal at which forecasts are refused.", max_bytes)
     yield _gauge("journal_lag_seconds", "Age of the oldest that waits.", journal.oldest_s)
+    yield _gauge("journal_set_aside_bytes", "Forecasts on disk that wait for a person.", journal.set_aside_bytes)
     yield _gauge("journal_is_full", "1 where forecasts are refused for want of room.", float(journal.is_full))
     if parts.shipper is not None:
         yield _counter("forecasts_stored", "Forecasts brought into the database.", parts.shipper.n_shipped)

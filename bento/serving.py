@@ -8,6 +8,7 @@ this module as well, so what a worker needs is imported when one starts.
 import gc
 import logging
 import os
+import signal
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
@@ -88,8 +89,10 @@ class Serving:
     def __init__(self) -> None:
         from app.logs import configure_logs
         from bento.worker import open_app
+        from loopcast.lifeline import end_with_parent
         from loopcast.settings import read_settings
 
+        end_with_parent(signal.SIGTERM)  # a killed supervisor would leave this worker behind, and its address taken
         configure_logs()
         logging.getLogger("uvicorn.access").propagate = False  # the app's line says more; without a handler it is off
         self._stack = ExitStack()

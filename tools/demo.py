@@ -8,7 +8,6 @@ import once.
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
@@ -22,6 +21,7 @@ from urllib.error import HTTPError, URLError
 import yaml
 
 from loopcast.cli import app as loopcast
+from tools.children import end, end_like_ctrl_c, start
 
 ROOT: Final = Path(__file__).parents[1]
 BIN: Final = Path(sys.executable).parent
@@ -36,6 +36,7 @@ CRISIS: Final = ("--start", "2008-08-01", "--end", "2008-12-31", "--faults", "co
 
 def main() -> None:
     """Train, serve, forecast, show what the stored forecast leads back to, and replay a crisis."""
+    end_like_ctrl_c()
     from flytekit.clis.sdk_in_container.pyflyte import main as pyflyte  # here, because importing it warns
 
     config = sys.argv[1]
@@ -75,12 +76,11 @@ def _serve() -> Iterator[str]:
     command = (BIN / "bentoml", "serve", "bento.service:Loopcast", "--host", "127.0.0.1", "--port", str(port))
     environment = os.environ | {"LOOPCAST_CHAMPION_POLL_S": str(POLL_S)}
     with (home / "service.log").open("ab") as log:
-        service = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        service = start(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
-            service.terminate()
-            service.wait()
+            end(service)
 
 
 def _run(command: Callable[[], Any], *words: str) -> None:
@@ -128,4 +128,7 @@ def _show_forecast(answer: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("The demo was stopped; `make demo` begins it anew.")

@@ -5,7 +5,6 @@ A worker that ends by itself is started again; when the service ends, so does th
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -13,14 +12,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from tools.children import ENDING, end, start
+
 SERVICE: Final = [str(Path(sys.executable).parent / "bentoml"), "serve", "bento.service:Loopcast"]
 WORKER: Final = [sys.executable, "-m", "app.queries.worker"]
 POLL_S: Final = 0.2
 FIRST_DELAY_S: Final = 1.0
 """Before a worker that ended by itself is started again; twice as long each time, until one has lived for a while."""
 LAST_DELAY_S: Final = 30.0
-STOP_TIMEOUT_S: Final = 30.0
-"""For each to end; what runs is given back, and forecasts go to the database."""
 
 
 def main() -> int:
@@ -30,18 +29,13 @@ def main() -> int:
     def stop(number: int, frame: FrameType | None) -> None:
         is_over.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, stop)
-    # Groups of their own: Ctrl-C reaches this process alone, which ends them in order.
-    environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "True"}
-    service = subprocess.Popen([*SERVICE, *sys.argv[1:]], env=environment, start_new_session=True)
+    service = start([*SERVICE, *sys.argv[1:]], env={**os.environ, "BENTOML_DO_NOT_TRACK": "True"})
     worker = Worker()
     while not is_over.wait(POLL_S) and service.poll() is None:
         worker.keep_alive()
-    if service.poll() is None:
-        service.terminate()
-    worker.end()
-    code = end(service)
+    code, _ = end(service, worker.process)
     return 0 if is_over.is_set() else code or 1
 
 
@@ -54,7 +48,7 @@ class Worker:
 
     def keep_alive(self) -> None:
         """Start it again where it has ended, after a while."""
-        code = self._process.poll()
+        code = self.process.poll()
         if code is None:
             return
         now_s = time.monotonic()
@@ -68,25 +62,10 @@ class Worker:
         elif now_s >= self._again_s:
             self._start()
 
-    def end(self) -> None:
-        """End it; what it was at waits for the next one."""
-        if self._process.poll() is None:
-            self._process.terminate()
-        end(self._process)
-
     def _start(self) -> None:
-        self._process = subprocess.Popen(WORKER, start_new_session=True)
+        self.process = start(WORKER)
         self._started_s = time.monotonic()
         self._again_s: float | None = None
-
-
-def end(process: "subprocess.Popen[bytes]") -> int:
-    """The exit code of a process that was told to end; with all that it started it is ended if it does not."""
-    try:
-        return process.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        return process.wait()
 
 
 if __name__ == "__main__":

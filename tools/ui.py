@@ -23,6 +23,7 @@ from loopcast.settings import read_settings
 from loopcast.stores.database import Database, open_database
 from loopcast.stores.evidently_project import NO_TELEMETRY, EvidentlyStore
 from loopcast.stores.tracking import DEFAULTS, artifact_root, open_client
+from tools.children import end_like_ctrl_c, start
 
 HOST: Final = "127.0.0.1"
 START_TIMEOUT_S: Final = 120.0
@@ -81,7 +82,7 @@ class Server:
 
 def main(arguments: list[str] | None = None) -> int:
     """Start both, say where they are, wait, end both."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_like_ctrl_c()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--evidently-port", type=int, default=8001)
     parser.add_argument("--mlflow-port", type=int, default=5001)
@@ -139,9 +140,9 @@ def start_mlflow(database: Database, root: str | None, folder: Path, port: int) 
 
 def _start(name: str, command: list[str], environment: Mapping[str, str], log: Path, port: int, probe: str) -> Server:
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = start(
             [sys.executable, "-m", *command], env={**os.environ, **environment}, cwd=log.parent,
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
     return Server(name, f"http://{HOST}:{port}", probe, log, process)
 

@@ -23,6 +23,7 @@ from pandera.typing import DataFrame
 from loopcast.contracts import Panel
 from loopcast.errors import StoreError
 from loopcast.stores.database import Database
+from loopcast.stores.files import store_errors
 
 ARROW_TYPES = {
     "series_id": pa.string(),
@@ -100,8 +101,10 @@ class ArtifactStore:
             return cast(bytes, files.cat_file(f"{folder}/{sha256}.parquet"))
         except FileNotFoundError:
             return None
-        except OSError as exc:
-            raise StoreError(f"{self.snapshot_url(sha256)} cannot be read: {exc}; check the rights on it") from exc
+        except store_errors() as exc:
+            raise StoreError(
+                f"{self.snapshot_url(sha256)} cannot be read: {exc}; check LOOPCAST_ARTIFACTS_URL and the rights on it"
+            ) from exc
 
     def _write(self, sha256: str, data: bytes) -> None:
         files, folder = self._place
@@ -110,7 +113,7 @@ class ArtifactStore:
                 _write_file(Path(folder) / f"{sha256}.parquet", data)
             else:
                 files.pipe_file(f"{folder}/{sha256}.parquet", data)  # buckets show an object whole or not at all
-        except OSError as exc:
+        except store_errors() as exc:
             raise StoreError(f"{self.snapshot_url(sha256)} cannot be written: {exc}; check space and rights") from exc
 
 

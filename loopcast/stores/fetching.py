@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from loopcast.errors import LoopcastError, StoreError
+from loopcast.lifeline import end_with_parent
 from loopcast.settings import PREFIX, Settings, read_settings
 from loopcast.stores.champion_cache import FORECASTER, ChampionCache, Facts, open_cache
 from loopcast.stores.model_versions import describe_version
@@ -101,6 +102,7 @@ def main() -> None:
     """Fetch what the command line names; an error that a person can put right is one sentence."""
     from loopcast.stores.opened import Stores
 
+    end_with_parent()  # what it has fetched by then is of use to nobody
     os.nice(NICENESS)
     problem, number, folder = sys.argv[1:]
     try:

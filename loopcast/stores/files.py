@@ -5,6 +5,7 @@ Which files there are, and whose they are, stands in the tables. Snapshots, whic
 
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,13 @@ from loopcast.errors import StoreError
 
 PIECE_BYTES: Final = 2**20
 """Read and written at once."""
+DRIVER_ERRORS: Final = (
+    ("botocore.exceptions", "BotoCoreError"),  # s3://
+    ("aiohttp", "ClientError"),  # gs://, https://
+    ("google.auth.exceptions", "GoogleAuthError"),  # gs://
+    ("azure.core.exceptions", "AzureError"),  # abfs://
+)
+"""What the libraries below fsspec raise beside system errors where a bucket is away or refuses, by module and name."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class FileStore:
             else:
                 with files.open(path, "wb") as target:  # buckets show an object whole or not at all
                     shutil.copyfileobj(source, target, PIECE_BYTES)
-        except OSError as exc:
+        except store_errors() as exc:
             raise StoreError(f"{path} cannot be written: {exc}; check space and rights") from exc
 
     def open(self, key: str) -> BinaryIO:
@@ -55,8 +63,10 @@ class FileStore:
         files, folder = self._place
         try:
             return cast(BinaryIO, files.open(f"{folder}/{key}", "rb"))
-        except OSError as exc:
-            raise StoreError(f"{folder}/{key} cannot be read: {exc}; restore it from a backup") from exc
+        except store_errors() as exc:
+            raise StoreError(
+                f"{folder}/{key} cannot be read: {exc}; restore it from a backup, or check LOOPCAST_ARTIFACTS_URL"
+            ) from exc
 
     def delete(self, key: str) -> None:
         """Delete what is kept under a key and below it, if anything.
@@ -69,7 +79,7 @@ class FileStore:
             files.rm(f"{folder}/{key}", recursive=True)
         except FileNotFoundError:
             return
-        except OSError as exc:
+        except store_errors() as exc:
             raise StoreError(f"{folder}/{key} cannot be deleted: {exc}; check the rights on it") from exc
 
     @cached_property
@@ -80,6 +90,12 @@ class FileStore:
         except (ValueError, ImportError) as exc:
             raise StoreError(f"LOOPCAST_ARTIFACTS_URL {self.root}: {exc}; needs a folder or an fsspec URL") from exc
         return files, path.rstrip("/")
+
+
+def store_errors() -> tuple[type[Exception], ...]:
+    """What says that a folder or bucket cannot be used; of the libraries that are loaded, which need not be there."""
+    loaded = ((sys.modules.get(module), name) for module, name in DRIVER_ERRORS)
+    return (OSError, *(getattr(module, name) for module, name in loaded if module is not None))
 
 
 def _write_file(path: Path, source: BinaryIO) -> None:

@@ -17,10 +17,12 @@ from loopcast.errors import LoopcastError, StoreError
 from loopcast.forecasts import Forecasts
 from loopcast.stores.forecast_rows import encode_forecasts
 from loopcast.stores.segments import (
+    REFUSED,
     Record,
     leave_folder,
     list_segments,
     make_own_folder,
+    measure_files,
     measure_segments,
     name_segment,
 )
@@ -95,6 +97,11 @@ class Journal:
         with self._lock:
             self._measure_again()
             return 0.0 if self._oldest_at_s is None else max(0.0, time.time() - self._oldest_at_s)
+
+    @property
+    def set_aside_bytes(self) -> int:
+        """Of what the database did not take and what could not be read, by any process, until a person moves it."""
+        return measure_files(self.folder / REFUSED)
 
     @property
     def is_full(self) -> bool:

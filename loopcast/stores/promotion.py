@@ -9,7 +9,7 @@ from typing import Final
 
 from loopcast.errors import OutdatedError, StoreError
 from loopcast.evidence.gate import Rule, Verdict
-from loopcast.stores.decisions import BY_HAND_RULE, Decision, DecisionKind, Decisions, DecisionStore
+from loopcast.stores.decisions import BY_HAND_RULE, Decision, DecisionKind, DecisionStore
 from loopcast.stores.model_version import ModelVersion
 from loopcast.stores.registry import Registry
 from loopcast.stores.settlement import Settlement
@@ -139,18 +139,25 @@ def demote(
         return settlement.carry_out(decision)
 
 
-def reconcile(registry: Registry, problem: str) -> ModelVersion | None:
-    """Carry out what a killed process had decided, and return the champion."""
-    with _settled(registry, problem) as (_, champion):
-        return champion
+def find_predecessor(decisions: DecisionStore, problem: str, version: int) -> int | None:
+    """The version that was in service below another, None for none; so each step back goes further back.
 
-
-def find_predecessor(decisions: Decisions, problem: str, version: int) -> int | None:
-    """The version that another replaced when it was promoted, None for none; so each step back goes further back."""
-    for each in decisions.history(problem, limit=None):
-        if each.kind is DecisionKind.PROMOTION and each.champion_after == str(version):
-            return None if each.champion_before is None else int(each.champion_before)
-    return None
+    A promotion puts a version upon the one before it. Going back takes off what lies above, so that a version that was
+    promoted a second time is left for what lay below it the first time once it is met again.
+    """
+    upon: list[str] = []
+    before: dict[str, str | None] = {}
+    for each in reversed(decisions.history(problem, limit=None)):
+        after = each.champion_after
+        if each.kind is not DecisionKind.PROMOTION:
+            while upon and upon[-1] != after:
+                upon.pop()
+        if after is not None:
+            if each.kind is DecisionKind.PROMOTION or not upon:
+                upon.append(after)
+            before[after] = upon[-2] if len(upon) > 1 else None
+    found = before.get(str(version))
+    return None if found is None else int(found)
 
 
 @contextmanager

@@ -80,6 +80,15 @@ def measure_segments(folder: Path) -> tuple[int, float | None]:
     return n_bytes, oldest_at_s
 
 
+def measure_files(folder: Path) -> int:
+    """Bytes of the files in a folder; 0 where there is none."""
+    n_bytes = 0
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):  # moved meanwhile
+            n_bytes += path.stat().st_size
+    return n_bytes
+
+
 def _begun_at_s(segment: Path) -> float:
     """Also of a file that a person put there under another name."""
     digits = segment.stem.partition("-")[0]

@@ -27,6 +27,10 @@ DEFAULTS: Final = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",  # half a minute of trying; MLflow's 7 take over four minutes
 }
 """What MLflow reads from the environment at every call; what is set there already is left alone."""
+MAX_URI_CHARACTERS: Final = 200
+"""Of the URI of a run's artifacts, in MLflow's tables."""
+RUN_CHARACTERS: Final = len("/0123456789abcdef0123456789abcdef/artifacts")
+"""Of what MLflow adds for a run to the address of its experiment."""
 
 
 def open_client(settings: Settings, database: Database) -> "MlflowClient":
@@ -76,13 +80,15 @@ def open_experiment(client: "MlflowClient", settings: Settings, database: Databa
     """Id of an experiment, made where it is missing.
 
     Raises:
-        StoreError: Somebody deleted it in MLflow.
+        StoreError: Somebody deleted it in MLflow, or its artifacts lie too deep for MLflow's tables.
     """
     root = artifact_root(settings)
+    location = None if root is None else f"{root}/{name}"
     with database.locked(f"experiment/{name}"):
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            return client.create_experiment(name, None if root is None else f"{root}/{name}")
+            _check_length(location or "")
+            return client.create_experiment(name, location)
     if experiment.lifecycle_stage != "active":
         raise StoreError(
             f"the experiment {name} was deleted in MLflow; bring it back by "
@@ -104,10 +110,20 @@ def global_client(client: "MlflowClient") -> Iterator[None]:
         mlflow.set_tracking_uri(given)  # type: ignore[arg-type]  # None takes it back
 
 
+def _check_length(location: str) -> None:
+    n_over = len(location) + RUN_CHARACTERS - MAX_URI_CHARACTERS
+    if n_over > 0:
+        raise StoreError(
+            f"{location}: found {n_over} characters more than MLflow can keep of an address; set LOOPCAST_HOME, or "
+            "LOOPCAST_ARTIFACTS_URL, to a shorter one; a letter that a URL escapes counts three times or more"
+        )
+
+
 def _open_tables(database: Database, root: str | None) -> "MlflowClient":
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy.exc import DBAPIError
 
     url = database.sqlalchemy_url_for("mlflow")
     try:
@@ -118,4 +134,9 @@ def _open_tables(database: Database, root: str | None) -> "MlflowClient":
         raise StoreError(
             f"MLflow's tables at {database.place}: {exc.message}; install the version of MLflow that made them, "
             "or bring them up to date by `mlflow db upgrade`"
+        ) from exc
+    except DBAPIError as exc:
+        raise StoreError(
+            f"MLflow's tables at {database.place} cannot be made: {' '.join(str(exc.orig).split())}; look at the "
+            "database's disk, and whether its user may create tables"
         ) from exc

@@ -1,6 +1,7 @@
 """A snapshot is its bytes: the same for the same panel, never half, never changed unnoticed."""
 
 import hashlib
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,26 @@ def test_a_killed_writer_is_made_good_by_the_next(tmp_path):
     store = ArtifactStore(str(tmp_path))
 
     pd.testing.assert_frame_equal(store.get_snapshot(store.put_snapshot(PANEL)), PANEL)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [lambda store: store.put_snapshot(PANEL), lambda store: store.get_snapshot("0" * 64)],
+    ids=["written", "read"],
+)
+def test_a_bucket_that_is_away_is_told_with_its_address(use, monkeypatch):
+    """Its driver raises errors of its own, which are no system errors."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen
+        for name, value in {"ENDPOINT_URL": f"http://127.0.0.1:{closed.getsockname()[1]}", "MAX_ATTEMPTS": "1",
+                            "ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret"}.items():  # fmt: skip
+            monkeypatch.setenv(f"AWS_{name}", value)
+        store = ArtifactStore(f"s3://bucket-{uuid4().hex}/loopcast")
+
+        with pytest.raises(
+            StoreError, match=r"s3://bucket.*\.parquet cannot be read: Could not connect.*check LOOPCAST"
+        ):
+            use(store)
 
 
 def test_a_snapshot_that_is_not_there_is_a_clear_refusal(store):

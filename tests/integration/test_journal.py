@@ -261,12 +261,14 @@ def test_what_was_set_aside_can_be_given_back(journal, shipper, database, name):
     with database.connect() as connection:
         connection.execute("ALTER TABLE loopcast.forecasts DROP CONSTRAINT even")
     assert (stored_ids(database, name), shipper.n_refused) == ([], 1)
+    assert open_journal(journal.folder, max_mb=1).set_aside_bytes == journal.set_aside_bytes > 0
 
     (journal.folder / "refused").rename(journal.folder / "again")
     shipper.ship()
 
     assert stored_ids(database, name) == ids_of([odd])
     assert not (journal.folder / "again").exists()
+    assert journal.set_aside_bytes == 0
 
 
 def test_a_full_journal_refuses_until_something_was_shipped(tmp_path, database, name):

@@ -10,7 +10,7 @@ import pytest
 from loopcast.errors import StoreError
 from loopcast.evidence.gate import Rule, Verdict
 from loopcast.stores.decisions import Decision, DecisionKind, DecisionStore
-from loopcast.stores.promotion import demote, promote, reconcile, reject
+from loopcast.stores.promotion import demote, promote, promote_by_hand, reject
 from loopcast.stores.registry import CHAMPION, Registry
 from tests.integration.clients import wait_until
 from tests.integration.models import (
@@ -185,13 +185,12 @@ def test_a_promotion_that_is_killed_is_completed_or_never_was(registry, shared_h
     register_model(registry, name)
 
     assert run_elsewhere(promote_and_die, shared_home, name, 2, step, when) == -signal.SIGKILL
-    champion = reconcile(registry, name)
-
-    assert champion.version == (2 if is_decided else 1)
-    assert len(_history(registry, name)) == (2 if is_decided else 1)
-    assert ("decision" in registry.version(name, 2).tags) is is_decided
     register_model(registry, name)
-    assert _promote(registry, name, 3).champion_before == str(champion.version)
+    decision = _promote(registry, name, 3)
+
+    assert decision.champion_before == ("2" if is_decided else "1")
+    assert _history(registry, name)[1:-1] == ([("promotion", "2", "1", "2")] if is_decided else [])
+    assert ("decision" in registry.version(name, 2).tags) is is_decided
     assert _champion(registry, name) == 3
 
 
@@ -223,6 +222,20 @@ def test_rollback_goes_one_promotion_further_back_each_time(registry, name):
     assert (first.rule, first.reasons) == ("rollback", ("it lost its skill",))
     assert _champion(registry, name) == 1
     assert "it lost its skill" in registry.version(name, 3).tags["decision"]
+    with pytest.raises(StoreError, match="version 1 replaced no other version; name the one to go back to"):
+        demote(registry, name, "no more", actor="ada")
+
+
+def test_rollbacks_after_a_promotion_by_hand_do_not_go_to_and_fro(registry, name):
+    """Each takes one promotion back, the one by hand too, and the first model is the end."""
+    for version in (1, 2):
+        register_model(registry, name)
+        _promote(registry, name, version)
+    promote_by_hand(registry, name, 1, "the old one was better", actor="ada")
+
+    steps = [demote(registry, name, "it lost its skill", actor="ada").champion_after for _ in range(2)]
+
+    assert steps == ["2", "1"]
     with pytest.raises(StoreError, match="version 1 replaced no other version; name the one to go back to"):
         demote(registry, name, "no more", actor="ada")
 
@@ -267,7 +280,6 @@ def test_a_champion_that_somebody_chose_in_mlflow_is_kept_and_written_down(regis
     _promote(registry, name, 1)
     registry.client.set_registered_model_alias(name, CHAMPION, "2")
 
-    assert reconcile(registry, name).version == 2
     _promote(registry, name, 3)
 
     assert _history(registry, name) == [
@@ -282,9 +294,9 @@ def test_a_model_that_somebody_deleted_does_not_lend_its_decisions_to_the_next(r
     registry.client.delete_registered_model(name)
     register_model(registry, name)
 
-    assert reconcile(registry, name) is None
-    assert _history(registry, name)[1:] == [("observation", "1", "1", None)]
-    assert _promote(registry, name, 1).kind is DecisionKind.PROMOTION
+    _promote(registry, name, 1)
+
+    assert _history(registry, name)[1:] == [("observation", "1", "1", None), ("promotion", "1", None, "1")]
 
 
 def test_a_lock_that_was_lost_decides_nothing(registry, name):
@@ -301,5 +313,5 @@ def test_a_lock_that_was_lost_decides_nothing(registry, name):
     with pytest.raises(StoreError, match="went away"):
         promote(registry, name, 1, judge, actor="ada")
 
-    assert reconcile(registry, name) is None
+    assert _champion(registry, name) is None
     assert _history(registry, name) == []

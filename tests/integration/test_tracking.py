@@ -17,13 +17,12 @@ from loopcast.errors import StoreError
 from loopcast.model.folder import load_forecaster
 from loopcast.settings import Settings
 from loopcast.stores.aliases import read_champions
+from loopcast.stores.database import Database, open_database
 from loopcast.stores.registry import open_registry
+from loopcast.stores.tracking import open_client
 from tests.integration.clients import wait_until
-from tests.integration.models import (
-    open_home,
-    register_model,
-    run_elsewhere,
-)  # fmt: skip
+from tests.integration.models import LINEAGE, open_home, register_model, run_elsewhere
+from tests.panels import make_panel_problem
 
 
 def test_two_processes_that_open_an_empty_registry_at_once_both_succeed(home, tmp_path):
@@ -56,6 +55,31 @@ def test_a_work_folder_may_have_any_name(database, tmp_path):
     stored = settings.home_path / "artifacts" / "mlflow" / "odd_path" / version.run_id / "artifacts" / "model"
     assert (stored / "MLmodel").is_file()
     load_forecaster(registry.fetch(version, tmp_path / "fetched"))
+
+
+def test_a_work_folder_that_lies_too_deep_for_mlflow_is_refused_at_the_start(home, database, name):
+    """MLflow's tables take an address of 200 characters, and otherwise say so in the middle of a training."""
+    n_free = 200 - len(f"{home.as_uri()}//mlflow/{name}/0123456789abcdef0123456789abcdef/artifacts")
+    fits, too_deep = (
+        open_registry(Settings(artifacts_url=str(home / ("a" * n))), database) for n in (n_free, n_free + 1)
+    )
+
+    with pytest.raises(StoreError, match=rf"/mlflow/{name}: found 1 characters more than MLflow can keep"):
+        too_deep.start_run(make_panel_problem(name=name), LINEAGE)
+
+    fits.start_run(make_panel_problem(name=name), LINEAGE).finish()
+
+
+def test_a_database_that_cannot_take_the_tables_is_told_in_a_sentence(home):
+    """As where its disk is full, or its user may not make any."""
+    plain = open_database(Settings(home=home))
+    with plain.connect() as connection:
+        connection.execute("CREATE ROLE reader LOGIN")
+        connection.execute("GRANT USAGE ON SCHEMA mlflow TO reader")
+    poor = Database(plain.url.replace("postgres@", "reader@"))
+
+    with pytest.raises(StoreError, match=r"MLflow's tables at .* cannot be made: permission denied for schema mlflow"):
+        open_client(Settings(home=home), poor)
 
 
 def test_plugins_can_use_the_registry_globally_for_a_while(registry, name, monkeypatch):

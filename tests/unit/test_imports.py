@@ -16,6 +16,7 @@ BASE = tuple(
         "contracts",
         "errors",
         "forecasts",
+        "lifeline",
         "mistakes",
         "progress",
         "sections",
