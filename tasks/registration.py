@@ -29,8 +29,9 @@ def register_challenger(
     explanation: DataFrame[Explanation],
 ) -> int:
     """Register the offered candidate with its evidence, and return its version; a retry finds the same one."""
+    from loopcast.health.profile import profile_model
     from loopcast.model.folder import load_forecaster
-    from loopcast.stores.profiles import name_profile, profile_model
+    from loopcast.stores.profiles import name_profile
 
     stores = open_stores()
     run = stores.registry.resume_run(run_id)

@@ -30,8 +30,24 @@ def test_everything_serializes_as_the_snapshot_says():
     assert found == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
 
 
+def test_nothing_that_is_registered_differs_from_process_to_process():
+    """The same version can be registered again, as after a lost connection: Flyte refuses it where anything differs."""
+    addresses = {
+        name: found
+        for name, (_, idl) in serialize_everything().items()
+        if (found := re.findall(r".* at 0x.*", str(idl)))
+    }
+
+    assert addresses == {}
+
+
 def describe_everything() -> dict[str, Any]:
     """The parts of each entity that a person decides, by its name."""
+    return {name: describe(MessageToDict(idl), entity) for name, (entity, idl) in serialize_everything().items()}
+
+
+def serialize_everything() -> dict[str, tuple[Any, Any]]:
+    """Each entity and the message that it serializes to, by its name."""
     image = Image(name="default", fqn="registry/loopcast", tag="test")
     settings = SerializationSettings(
         image_config=ImageConfig(default_image=image, images=[image]),
@@ -44,11 +60,10 @@ def describe_everything() -> dict[str, Any]:
             for entity in vars(importlib.import_module(module.name)).values():
                 if isinstance(entity, PythonTask | WorkflowBase | LaunchPlan):
                     entities[entity.name] = entity
-    described = {}
-    for name, entity in sorted(entities.items()):
-        idl = get_serializable(OrderedDict(), settings, entity).to_flyte_idl()
-        described[name] = describe(MessageToDict(idl), entity)
-    return described
+    return {
+        name: (entity, get_serializable(OrderedDict(), settings, entity).to_flyte_idl())
+        for name, entity in sorted(entities.items())
+    }
 
 
 def describe(message: dict[str, Any], entity: Any) -> dict[str, Any]:
