@@ -16,7 +16,7 @@ from app import (
     track_record,
 )
 from app.bodies import BodyLimits
-from app.border import SameOrigin, SecurityHeaders
+from app.border import ReadableAddress, SameOrigin, SecurityHeaders
 from app.documentation import DESCRIPTION, READING, DocumentedApp, refusals
 from app.errors import ForbiddenRefusal, install_handlers
 from app.observation import Observation
@@ -82,6 +82,7 @@ def create_app(parts: ServiceParts) -> FastAPI:
     else:
         limit = RateLimit(parts.settings.token_requests_per_s)
         app.add_middleware(SigningIn, tokens=parts.tokens, people=parts.people, limit=limit, metrics=parts.metrics)
+    app.add_middleware(ReadableAddress)
     app.add_middleware(SameOrigin, origin=parts.settings.public_url)
     app.add_middleware(Observation, metrics=parts.metrics)
     add_pages(app)

@@ -34,9 +34,11 @@ async def list_audit(
     ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> Audit:
-    """Who changed what, the latest first; for admins."""
+    """Who changed what, the latest first; for admins of all problems."""
     asked = read_asked(request)
     asked.needs(Role.ADMIN)
+    if asked.record.asker.problems:
+        raise ForbiddenRefusal("the audit is of all problems, and you may use some; ask an admin who may use all")
     found = await READERS.ask(asked.parts.audit.read, limit + 1, before)
     return Audit(
         entries=[AuditEntry(**entry.model_dump(exclude={"position"})) for entry in found[:limit]],

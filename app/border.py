@@ -1,4 +1,4 @@
-"""What every answer tells a browser about how it may be used, and which requests of other pages are not answered.
+"""What every answer tells a browser about how it may be used, and which requests are not answered whatever they ask.
 
 What is said of a page's own scripts and styles stands in `pages.rendering`.
 """
@@ -49,6 +49,21 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, send_guarded)
+
+
+class ReadableAddress:
+    """Answers no address with a NUL in it: nothing here has one in its name, and the database could not be asked."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI says."""
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            what = "the address has a character %00 in it, which nothing here has in its name; leave it out"
+            await Refusal(400, ErrorCode.INVALID_REQUEST, what).respond(scope[KEY])(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 class SameOrigin:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from app.answers import ErrorAnswer
+from app.answers.refusals import ErrorAnswer
 
 PREFIX: Final = "/api/v1"
 """Of every path that needs a token."""
@@ -20,7 +20,7 @@ Every refusal has one shape, `ErrorAnswer`: rely on its `code`, read its `messag
 """
 
 REFUSALS: Final = {
-    400: "The body is no JSON.",
+    400: "The body is no JSON, or the address has a character that no name has.",
     401: "Neither an active token nor a session.",
     403: "This needs a higher role; or a page from elsewhere asks; or, where nobody signs in, another machine.",
     404: "There is none of this name or id, or the token is for others.",
@@ -33,9 +33,9 @@ REFUSALS: Final = {
     500: "An error that nobody expected; it is logged under the request id.",
     503: "No champion, or a store, to answer with; ask again after `Retry-After`.",
 }
-READING: Final = (401, 403, 404, 422, 429, 500, 503)
+READING: Final = (400, 401, 403, 404, 422, 429, 500, 503)
 """Refusals that any route of the API may give."""
-SENDING: Final = (400, 413, 415)
+SENDING: Final = (408, 413, 415)
 """Refusals of a body."""
 UNSIGNED: Final[dict[str, Any]] = {"security": []}
 """Of a route that needs no token."""

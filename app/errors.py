@@ -4,6 +4,7 @@ What a person can put right says how; what goes wrong inside says nothing of the
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final
@@ -19,7 +20,8 @@ from app.record import RequestRecord, read_record
 from loopcast.errors import AttributionError, DataRefusedError, LoopcastError
 from loopcast.stores.champions import NothingServedError, UnknownProblemError
 from loopcast.stores.journal import JournalFullError
-from loopcast.stores.queries import KeyReusedError, QueryEndedError, TooManyQueriesError, TrainingOpenError
+from loopcast.stores.queries import KeyReusedError, TooManyQueriesError, TrainingOpenError
+from loopcast.stores.query import QueryEndedError
 from loopcast.stores.uploads import UploadsFullError
 
 logger = logging.getLogger(__name__)
@@ -58,6 +60,8 @@ class ErrorCode(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+TAG_MISTAKES: Final = frozenset(["union_tag_invalid", "union_tag_not_found"])
+"""What pydantic calls that a body is of none of the kinds that there are."""
 CODES_BY_STATUS: Final[Mapping[int, ErrorCode]] = {
     400: ErrorCode.INVALID_REQUEST,
     404: ErrorCode.NOT_FOUND,
@@ -125,7 +129,7 @@ async def _answer_validation(request: Request, exc: Exception) -> Response:
     if errors[0]["type"] == "json_invalid":
         what = f"the body is no JSON: {errors[0]['ctx']['error']}; NaN and Infinity are none either"
         return Refusal(400, ErrorCode.MALFORMED_JSON, what).respond(read_record(request))
-    details = [_describe_mistake(error) for error in errors[:MAX_DETAILS]]
+    details = [_describe_mistake(error, exc.body) for error in errors[:MAX_DETAILS]]
     what = f"{details[0]['where']}: {details[0]['message']}; correct it as /openapi.json says, and ask again"
     return Refusal(422, ErrorCode.INVALID_REQUEST, what, details=details).respond(read_record(request))
 
@@ -165,12 +169,37 @@ def refuse_problem() -> Refusal:
     return Refusal(404, ErrorCode.NOT_FOUND, "no such problem is in service; GET /api/v1/problems lists those that are")
 
 
-def _describe_mistake(error: Mapping[str, Any]) -> dict[str, str]:
+def _describe_mistake(error: Mapping[str, Any], body: Any) -> dict[str, str]:
+    where, kind = error["loc"], error["type"]
+    if kind in TAG_MISTAKES:
+        where = (*where, error["ctx"]["discriminator"].strip("'"))
+        if kind == "union_tag_not_found":
+            return {"where": _path(where), "message": "Field required"}
+        known = ", ".join(re.findall(r"'(.*?)'", error["ctx"]["expected_tags"]))
+        return {"where": _path(where), "message": f"found {_show(error['ctx']['tag'])}, needs one of {known}"}
     what = str(error["msg"]).removeprefix("Value error, ")
     found = error.get("input")
-    if isinstance(found, (str, int, float)) and error["type"] != "value_error":
+    if isinstance(found, (str, int, float)) and kind != "value_error":
         what += f", found {_show(found)}"
-    return {"where": _path(error["loc"]), "message": what}
+    return {"where": _path(_leave_out_tags(where, body, is_missing=kind == "missing")), "message": what}
+
+
+def _leave_out_tags(keys: tuple[int | str, ...], body: Any, *, is_missing: bool) -> list[int | str]:
+    """The way to a value as it was sent, without what pydantic calls the shape that it was compared with.
+
+    Args:
+        is_missing: Whether the last key is the one that was not sent.
+
+    >>> _leave_out_tags(("body", "backtest", "request"), {"kind": "backtest"}, is_missing=True)
+    ['body', 'request']
+    """
+    kept, found = list(keys[:1]), body if keys[:1] == ("body",) else None
+    for place, key in enumerate(keys[1:], start=2):
+        if isinstance(found, Mapping) and key not in found and not (is_missing and place == len(keys)):
+            continue
+        kept.append(key)
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return kept
 
 
 def _path(keys: Iterable[int | str]) -> str:

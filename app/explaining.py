@@ -6,7 +6,8 @@ from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from app import answers
+from app.answers import forecasts as answers
+from app.answers.base import as_utc
 from app.bodies import JsonRoute
 from app.documentation import PREFIX, SENDING, refusals
 from app.forecasting import find_rows, last_rows
@@ -57,7 +58,7 @@ def explain_series(series: SeriesBody, served: ServedProblem, request_id: str) -
         problem=served.model.problem.name,
         model_version=served.version,
         series_id=series.series_id,
-        origin_utc=answers.as_utc(design.timestamp_utc[row]),
+        origin_utc=as_utc(design.timestamp_utc[row]),
         expected_width_ratio=math.exp(found.expected),
         found_width_ratio=math.exp(found.found),
         contributions=contributions,

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answers import ForecastAnswer, name_level
+from app.answers.forecasts import ForecastAnswer, name_level
 from app.bodies import JsonRoute
 from app.documentation import PREFIX, SENDING, refusals
 from app.errors import ErrorCode, Refusal

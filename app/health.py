@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from app.answers import Liveness, Readiness
+from app.answers.service import Liveness, Readiness
 from app.documentation import UNSIGNED
 from app.metrics import QUEUE
 from app.parts import ServiceParts, read_asked

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
-from app import reading_shapes as shapes
+from app.answers import health as answers
 from app.documentation import PREFIX
 from app.errors import ErrorCode, Refusal
 from app.model_routes import link_run
@@ -18,8 +18,7 @@ from loopcast.settings import Settings
 from loopcast.stores.action_log import ActionLog
 from loopcast.stores.actions import Action, ActionState
 from loopcast.stores.alerts import AlertStore
-from loopcast.stores.conditions import Alert, AlertState
-from loopcast.stores.conditions import Severity as AlertSeverity
+from loopcast.stores.conditions import Alert, AlertSeverity, AlertState
 from loopcast.stores.database import Database
 from loopcast.stores.evidently_project import find_run, identify_project
 from loopcast.stores.outbox import Outbox
@@ -38,7 +37,7 @@ router = APIRouter(prefix=PREFIX)
 
 
 @router.get("/problems/{problem}/health", operation_id="get_health")
-async def get_health(problem: str, request: Request) -> shapes.Health:
+async def get_health(problem: str, request: Request) -> answers.Health:
     """Open alerts and actions, what monitoring found when it looked last, and what it found at each look before."""
     return await find_health(read_asked(request), problem)
 
@@ -49,12 +48,12 @@ async def get_timeline(
     request: Request,
     before: Annotated[str, Query(description="`next_before` of the page above.", max_length=80)] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_EVENTS)] = 50,
-) -> shapes.Events:
+) -> answers.Events:
     """Decisions, changes of the champion, actions, and alerts as they came and went; the latest first."""
     return await find_events(read_asked(request), problem, before, limit)
 
 
-async def find_health(asked: Asked, problem: str) -> shapes.Health:
+async def find_health(asked: Asked, problem: str) -> answers.Health:
     """How a problem's loop does.
 
     Raises:
@@ -63,18 +62,18 @@ async def find_health(asked: Asked, problem: str) -> shapes.Health:
     settings = asked.parts.settings
     served = asked.parts.champions.get(problem) if problem in asked.parts.champions.names() else None
 
-    def read(database: Database) -> shapes.Health:
+    def read(database: Database) -> answers.Health:
         looks = SkillDays(database).history(problem, MAX_LOOKS)
         episodes = AlertStore(database, Outbox(database, (), 0.0)).history(problem, MAX_ALERTS)
         open_alerts = [each.alert for each in episodes if each.alert.state is AlertState.RAISED]
-        return shapes.Health(
+        return answers.Health(
             problem=problem,
             model_version=served and served.version,
             open_alerts=[_show_alert(each) for each in sorted(open_alerts, key=_rank)],
             open_actions=[_show_action(each) for each in ActionLog(database).history(problem) if _is_open(each)],
             last_look=_show_look(looks[0]) if looks else None,
             curve=_draw_looks(looks[::-1]),
-            links=shapes.HealthLinks(
+            links=answers.HealthLinks(
                 evidently=_link_look(settings, database, problem, looks[0]) if looks else None,
                 mlflow=link_run(settings, served.record.run_id) if served else None,
             ),
@@ -83,7 +82,7 @@ async def find_health(asked: Asked, problem: str) -> shapes.Health:
     return await read_recent(asked, problem, ("health", served and served.version), read)
 
 
-async def find_events(asked: Asked, problem: str, before: str, limit: int) -> shapes.Events:
+async def find_events(asked: Asked, problem: str, before: str, limit: int) -> answers.Events:
     """What happened to a problem, so many events before a place in their line.
 
     Raises:
@@ -92,13 +91,13 @@ async def find_events(asked: Asked, problem: str, before: str, limit: int) -> sh
     """
     place = _read_place(before)
 
-    def read(database: Database) -> shapes.Events:
+    def read(database: Database) -> answers.Events:
         found = Timeline(database).read(problem, limit + 1, place)
         last = found[limit - 1] if len(found) > limit else None
-        return shapes.Events(
+        return answers.Events(
             problem=problem,
             events=[
-                shapes.Event(**each.model_dump(exclude={"key", "link"}), link=as_link(each.link))
+                answers.Event(**each.model_dump(exclude={"key", "link"}), link=as_link(each.link))
                 for each in found[:limit]
             ],
             next_before=last and f"{last.moment_utc.isoformat()}{BETWEEN}{last.key}",
@@ -129,19 +128,19 @@ def _is_open(action: Action) -> bool:
     return action.state in {ActionState.DUE, ActionState.RUNNING}
 
 
-def _show_alert(alert: Alert) -> shapes.OpenAlert:
-    return shapes.OpenAlert(
-        **alert.model_dump(include=set(shapes.OpenAlert.model_fields) - {"link"}), link=as_link(alert.link)
+def _show_alert(alert: Alert) -> answers.OpenAlert:
+    return answers.OpenAlert(
+        **alert.model_dump(include=set(answers.OpenAlert.model_fields) - {"link"}), link=as_link(alert.link)
     )
 
 
-def _show_action(action: Action) -> shapes.OpenAction:
-    return shapes.OpenAction(**action.model_dump(include=set(shapes.OpenAction.model_fields)))
+def _show_action(action: Action) -> answers.OpenAction:
+    return answers.OpenAction(**action.model_dump(include=set(answers.OpenAction.model_fields)))
 
 
-def _show_look(look: Look) -> shapes.LastLook:
+def _show_look(look: Look) -> answers.LastLook:
     found = look.summary
-    return shapes.LastLook(
+    return answers.LastLook(
         as_of_utc=look.as_of_utc,
         looked_at_utc=look.looked_at_utc,
         model_version=look.model_version,
@@ -154,16 +153,16 @@ def _show_look(look: Look) -> shapes.LastLook:
         skill_excess=found and _measure_skill(found),
         cooldown_days=found.cooldown_days if found else 0,
         conditions=[
-            shapes.FoundCondition(aspect=ASPECTS[each.finding], **each.model_dump(exclude={"figures"}))
+            answers.FoundCondition(aspect=ASPECTS[each.finding], **each.model_dump(exclude={"figures"}))
             for each in (found.conditions if found else ())
         ],
         n_conditions=found.n_conditions if found else 0,
     )
 
 
-def _show_window(found: DaySummary) -> shapes.WindowFigures:
+def _show_window(found: DaySummary) -> answers.WindowFigures:
     figures = found.overall
-    return shapes.WindowFigures(
+    return answers.WindowFigures(
         n_judged=figures.n_judged,
         n_due=found.n_due,
         late_ratio=as_known(found.late_ratio),
@@ -178,9 +177,9 @@ def _measure_skill(found: DaySummary) -> float | None:
     return as_known(found.skill_statistic / found.skill_threshold)
 
 
-def _draw_looks(looks: list[Look]) -> shapes.HealthCurve:
+def _draw_looks(looks: list[Look]) -> answers.HealthCurve:
     kept = [(look, look.summary) for look in looks if look.summary is not None]
-    return shapes.HealthCurve(
+    return answers.HealthCurve(
         as_of_utc=[look.as_of_utc for look, _ in kept],
         model_version=[look.model_version for look, _ in kept],
         worst={aspect: [found.severity_of(aspect) for _, found in kept] for aspect in Aspect},

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 
-from app import reading_shapes as shapes
+from app.answers import models as answers
 from app.documentation import PREFIX
 from app.errors import ErrorCode, Refusal
 from app.parts import Asked, read_asked
@@ -28,7 +28,7 @@ router = APIRouter(prefix=PREFIX)
 
 
 @router.get("/problems/{problem}/models", operation_id="list_models")
-async def list_models(problem: str, request: Request) -> shapes.Models:
+async def list_models(problem: str, request: Request) -> answers.Models:
     """The last hundred model versions: what they are, which is champion, and what was decided about each."""
     return await find_models(read_asked(request), problem)
 
@@ -36,7 +36,7 @@ async def list_models(problem: str, request: Request) -> shapes.Models:
 @router.get("/problems/{problem}/models/{version}", operation_id="get_model_version")
 async def get_model_version(
     problem: str, version: Annotated[int, Path(ge=1, lt=2**31)], request: Request
-) -> shapes.ModelVersionDetail:
+) -> answers.ModelVersionDetail:
     """One model version, what was decided about it, and all that leads back to how it was made."""
     return await find_model(read_asked(request), problem, version)
 
@@ -44,17 +44,17 @@ async def get_model_version(
 @router.get("/problems/{problem}/decisions", operation_id="list_decisions")
 async def list_decisions(
     problem: str, request: Request, limit: Annotated[int, Query(ge=1, le=MAX_DECISIONS)] = 100
-) -> shapes.Decisions:
+) -> answers.Decisions:
     """What was decided about the problem's models, by which rule and on which figures."""
 
-    def read(database: Database) -> shapes.Decisions:
+    def read(database: Database) -> answers.Decisions:
         found = DecisionStore(database).history(problem, limit)
-        return shapes.Decisions(problem=problem, decisions=[_show_decision(each) for each in found])
+        return answers.Decisions(problem=problem, decisions=[_show_decision(each) for each in found])
 
     return await read_recent(read_asked(request), problem, ("decisions", limit), read)
 
 
-async def find_models(asked: Asked, problem: str) -> shapes.Models:
+async def find_models(asked: Asked, problem: str) -> answers.Models:
     """The versions of a problem.
 
     Raises:
@@ -62,11 +62,11 @@ async def find_models(asked: Asked, problem: str) -> shapes.Models:
     """
     served, settings = _find_served(asked, problem), asked.parts.settings
 
-    def read(database: Database) -> shapes.Models:
+    def read(database: Database) -> answers.Models:
         store = DecisionStore(database)
         history = store.history(problem, limit=None)
         champion = _find_champion(history)
-        return shapes.Models(
+        return answers.Models(
             problem=problem,
             champion_version=champion,
             predecessor_version=None if champion is None else find_predecessor(store, problem, champion),
@@ -79,7 +79,7 @@ async def find_models(asked: Asked, problem: str) -> shapes.Models:
     return await read_recent(asked, problem, ("models", served and served.version), read)
 
 
-async def find_model(asked: Asked, problem: str, version: int) -> shapes.ModelVersionDetail:
+async def find_model(asked: Asked, problem: str, version: int) -> answers.ModelVersionDetail:
     """One version of a problem.
 
     Raises:
@@ -88,7 +88,7 @@ async def find_model(asked: Asked, problem: str, version: int) -> shapes.ModelVe
     """
     served, settings = _find_served(asked, problem), asked.parts.settings
 
-    def read(database: Database) -> shapes.ModelVersionDetail:
+    def read(database: Database) -> answers.ModelVersionDetail:
         record = ModelVersionStore(database).get(problem, version)
         if record is None:
             what = (
@@ -98,12 +98,12 @@ async def find_model(asked: Asked, problem: str, version: int) -> shapes.ModelVe
         history = DecisionStore(database).history(problem, limit=None)
         snapshot = SnapshotStore(database).find(problem, record.snapshot_sha256)
         is_serving = served is not None and served.version == version
-        return shapes.ModelVersionDetail(
+        return answers.ModelVersionDetail(
             problem=problem,
             version=_show_version(record, history, served, settings),
             **record.model_dump(include={"weights_sha256", "run_id", "git_commit", "is_git_dirty", "execution_id"}),
             execution_url=as_link(record.execution_url),
-            snapshot=shapes.Snapshot(
+            snapshot=answers.Snapshot(
                 sha256=record.snapshot_sha256,
                 url=snapshot and snapshot.url,
                 n_rows=snapshot and snapshot.n_rows,
@@ -145,9 +145,9 @@ def _is_about(decision: Decision, version: int) -> bool:
 
 def _show_version(
     record: VersionRecord, history: list[Decision], served: ServedProblem | None, settings: Settings
-) -> shapes.ModelVersion:
+) -> answers.ModelVersion:
     about = next((each for each in history if each.model_version == str(record.version)), None)
-    return shapes.ModelVersion(
+    return answers.ModelVersion(
         model_version=record.version,
         candidate=record.candidate,
         trained_until_utc=record.trained_until_utc,
@@ -160,6 +160,6 @@ def _show_version(
     )
 
 
-def _show_decision(decision: Decision) -> shapes.Decision:
+def _show_decision(decision: Decision) -> answers.Decision:
     figures = {name: as_known(value) for name, value in decision.figures.items()}
-    return shapes.Decision(**decision.model_dump(exclude={"problem", "figures"}), figures=figures)
+    return answers.Decision(**decision.model_dump(exclude={"problem", "figures"}), figures=figures)

@@ -7,7 +7,8 @@ import numpy as np
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
-from app import answers
+from app.answers import problems as answers
+from app.answers.base import as_utc
 from app.documentation import PREFIX
 from app.forecasting import find_rows
 from app.parts import read_asked
@@ -54,8 +55,7 @@ async def list_series(
     return answers.SeriesPage(
         problem=problem,
         series=[
-            answers.SeriesState(series_id=name, origin_utc=answers.as_utc(times[served.latest[name]]))
-            for name in names[:limit]
+            answers.SeriesState(series_id=name, origin_utc=as_utc(times[served.latest[name]])) for name in names[:limit]
         ],
         next_after=names[limit - 1] if len(names) > limit else None,
     )
@@ -78,7 +78,7 @@ async def get_history(
         series_id=series,
         unit=served.model.problem.unit,
         history_sha256=served.history_sha256,
-        timestamp_utc=[answers.as_utc(each) for each in served.design.timestamp_utc[rows]],
+        timestamp_utc=[as_utc(each) for each in served.design.timestamp_utc[rows]],
         value=served.design.target[rows].tolist(),
     )
 

@@ -1,6 +1,6 @@
 """How routes and pages read what stores remember of a problem: off the event loop, and only what the asker may know.
 
-Which tables say what stands in `loopcast.stores`; what is answered, in `reading_shapes`.
+Which tables say what stands in `loopcast.stores`; what is answered, in `answers`.
 """
 
 import math

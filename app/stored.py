@@ -9,7 +9,7 @@ import anyio
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from app import answers
+from app.answers import forecasts as answers
 from app.documentation import PREFIX
 from app.errors import ErrorCode, Refusal
 from app.parts import Asked, read_asked

@@ -7,13 +7,13 @@ import pandas as pd
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
-from app import reading_shapes as shapes
+from app.answers import track_record as answers
 from app.documentation import PREFIX
 from app.errors import ErrorCode, Refusal
 from app.parts import Asked, read_asked
 from app.reading import read_recent
 from app.requests import MAX_NAME_CHARACTERS
-from loopcast.health.track_record import TRAILING_DAYS, TrackDay, TrackFigures, sum_up_track
+from loopcast.health.track_record import TrackFigures, sum_up_track
 from loopcast.stores.database import Database
 from loopcast.stores.model_versions import ModelVersionStore
 from loopcast.stores.track_record import Chosen, Point, Rolled, TrackRecordStore
@@ -34,7 +34,7 @@ async def get_track_record(
     horizon: Annotated[int | None, Query(ge=1, le=10_000, description="Steps ahead; all by default.")] = None,
     since: Annotated[date | None, Query(description="First day of targets; by default a year before the last.")] = None,
     until: Annotated[date | None, Query(description="Last day of targets; by default the last there is.")] = None,
-) -> shapes.TrackRecord:
+) -> answers.TrackRecord:
     """Coverage, skill over the EWMA baseline, and error beside persistence; over time, by horizon and by version.
 
     With a series also what was forecast of it beside what came true, of the given horizon or of the next step. Days on
@@ -51,7 +51,7 @@ async def find_track_record(
     horizon: int | None = None,
     since: date | None = None,
     until: date | None = None,
-) -> shapes.TrackRecord:
+) -> answers.TrackRecord:
     """The track record of a problem, or of a part of it.
 
     Raises:
@@ -62,14 +62,14 @@ async def find_track_record(
         what = f"query.since: found {since}, needs a day up to {until}, which `until` says"
         raise Refusal(422, ErrorCode.INVALID_REQUEST, what)
 
-    def read(database: Database) -> shapes.TrackRecord:
+    def read(database: Database) -> answers.TrackRecord:
         store = TrackRecordStore(database)
         rolled = store.find_rolled(problem)
         first, last = _bound_days(since, until, rolled)
         chosen = Chosen(problem, _begin(first), _begin(last) + DAY, series, version, horizon)
         sums = store.read_sums(chosen)
         known = sum_up_track(sums[~sums["is_trained"]])
-        return shapes.TrackRecord(
+        return answers.TrackRecord(
             problem=problem,
             series_id=series,
             model_version=version,
@@ -81,9 +81,9 @@ async def find_track_record(
             overall=known.overall,
             vs_ewma=known.vs_ewma,
             vs_persistence=known.vs_persistence,
-            by_horizon=[shapes.HorizonRecord(horizon=h, figures=found) for h, found in known.by_horizon.items()],
+            by_horizon=[answers.HorizonRecord(horizon=h, figures=found) for h, found in known.by_horizon.items()],
             by_version=_list_versions(database, problem, sums, known.by_version),
-            curve=_draw_curve(known.by_day),
+            curve=known.curve,
             chart=None if series is None else _draw_chart(series, horizon or 1, *store.read_points(chosen)),
         )
 
@@ -109,14 +109,14 @@ def _end_of_rolled(rolled: Rolled) -> datetime | None:
 
 def _list_versions(
     database: Database, problem: str, sums: pd.DataFrame, figures: dict[int, TrackFigures]
-) -> list[shapes.VersionRecord]:
+) -> list[answers.VersionRecord]:
     n_trained = sums[sums["is_trained"]].groupby("model_version")["n_judged"].sum()
-    records = ModelVersionStore(database)
+    records = {each.version: each for each in ModelVersionStore(database).history(problem, limit=None)}
     found = []
     for number in sorted(set(sums["model_version"].tolist()), reverse=True):
-        record = records.get(problem, number)
+        record = records.get(number)
         found.append(
-            shapes.VersionRecord(
+            answers.VersionRecord(
                 model_version=number,
                 candidate=record and record.candidate,
                 trained_until_utc=record and record.trained_until_utc,
@@ -127,18 +127,6 @@ def _list_versions(
     return found
 
 
-def _draw_curve(days: tuple[TrackDay, ...]) -> shapes.TrackCurve:
-    return shapes.TrackCurve(
-        trailing_days=TRAILING_DAYS,
-        day_utc=[each.day_utc for each in days],
-        n_judged=[each.n_judged for each in days],
-        skill_ratio=[each.trailing.skill_ratio for each in days],
-        coverage_80_ratio=[each.trailing.coverage_80_ratio for each in days],
-        coverage_95_ratio=[each.trailing.coverage_95_ratio for each in days],
-        error_ratio=[each.trailing.error_ratio for each in days],
-    )
-
-
-def _draw_chart(series: str, horizon: int, n_origins: int, points: list[Point]) -> shapes.TrackChart:
+def _draw_chart(series: str, horizon: int, n_origins: int, points: list[Point]) -> answers.TrackChart:
     columns = {name: [getattr(point, name) for point in points] for name in Point._fields}
-    return shapes.TrackChart(series_id=series, horizon=horizon, n_origins=n_origins, n_shown=len(points), **columns)
+    return answers.TrackChart(series_id=series, horizon=horizon, n_origins=n_origins, n_shown=len(points), **columns)

@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from app.answers import name_level
+from app.answers.forecasts import name_level
 from app.histories import design_sent
 from app.requests import PRICES, ForecastBody
 from bento.binding import DEFAULT_HOST

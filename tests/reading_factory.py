@@ -13,7 +13,7 @@ from loopcast.stores.action_log import ActionLog
 from loopcast.stores.actions import Action, ActionKind
 from loopcast.stores.actuals import ActualStore
 from loopcast.stores.alerts import AlertStore
-from loopcast.stores.conditions import Condition, Severity
+from loopcast.stores.conditions import AlertSeverity, Condition
 from loopcast.stores.database import Database
 from loopcast.stores.decisions import Decision, DecisionKind, DecisionStore
 from loopcast.stores.forecasts import ForecastStore
@@ -125,7 +125,9 @@ class Past:
         with self.database.connect() as connection:
             SkillDays(self.database).keep(connection, self.name, as_of, version, judgement)
 
-    def alert(self, at_utc: datetime, *kinds: str, severity: Severity = Severity.WARNING, link: str = "") -> None:
+    def alert(
+        self, at_utc: datetime, *kinds: str, severity: AlertSeverity = AlertSeverity.WARNING, link: str = ""
+    ) -> None:
         """What a scope finds wrong; what it does not name has recovered."""
         conditions = [
             Condition(kind=kind, subject="S0", severity=severity, sentence=f"{kind} of S0", link=link) for kind in kinds

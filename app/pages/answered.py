@@ -9,7 +9,8 @@ from uuid import UUID
 import numpy as np
 from starlette.requests import Request
 
-from app.answers import Explanation, as_utc
+from app.answers.base import as_utc
+from app.answers.forecasts import Explanation
 from app.explaining import explain_series
 from app.forecasting import make_and_keep
 from app.parts import Asked, read_asked
@@ -68,13 +69,18 @@ def find_explanation(series_id: str, served: ServedProblem, request: Request) ->
         AttributionError: The model is a formula.
     """
     key = ("explanation", *_name_state(series_id, served))
-    series = SeriesBody(series_id=series_id)
+    series = _name_series(series_id)
     return _read_kept(request).get(key, lambda: explain_series(series, served, read_asked(request).record.request_id))
 
 
 def keep_answers() -> RecentReadings:
     """Where an app keeps them; they stay true as long as model and history stay."""
     return RecentReadings(fresh_s=math.inf, max_readings=MAX_KEPT)
+
+
+def _name_series(series_id: str) -> SeriesBody:
+    """A series as a body names it; also by a name that no body may have, which is then not known."""
+    return SeriesBody.model_construct(series_id=series_id)
 
 
 def _read_kept(request: Request) -> RecentReadings:
@@ -87,7 +93,7 @@ def _name_state(series_id: str, served: ServedProblem) -> tuple[str, int, str, s
 
 
 def _answer(series_id: str, served: ServedProblem, asked: Asked) -> Answered:
-    [made] = make_and_keep([SeriesBody(series_id=series_id)], served, asked)
+    [made] = make_and_keep([_name_series(series_id)], served, asked)
     last = served.latest[series_id]
     past_utc, past = _read_past(served, last)
     return Answered(

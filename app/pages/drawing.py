@@ -1,10 +1,17 @@
 """What a chart shows, as `charts.js` reads it: lines over time, bands between them, and marks at moments."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
+import numpy as np
+
+from loopcast.typing import Floats
+
+SIGNIFICANT_DIGITS: Final = 7
+"""Of a value on its way to a chart; nobody sees more."""
 Values = Sequence[float | None]
 Tone = Literal["ink", "muted", "accent", "second", "good", "bad"]
 Clock = Literal["date", "local"]
@@ -82,6 +89,19 @@ class Chart:
     bands: Sequence[Band] = ()
     marks: Sequence[Mark] = ()
     close_up_from: float | None = None
+
+
+def shorten(values: Values | Floats) -> list[float | None]:
+    """Values in so many digits as anybody sees, of those before the point all; None also for NaN.
+
+    >>> shorten([1234.56789012, 0.0012345678901, 123456789.5, 0.0, None])
+    [1234.568, 0.001234568, 123456790.0, 0.0, None]
+    """
+    known = np.array(values, dtype=float)
+    place = np.floor(np.log10(np.abs(known), where=known != 0, out=np.zeros_like(known)))
+    scale = 10.0 ** np.clip(SIGNIFICANT_DIGITS - 1 - place, 0, 300)
+    rounded = (np.round(known * scale) / scale).tolist()
+    return [None if math.isnan(each) else each for each in rounded]
 
 
 def as_seconds(moment: datetime) -> float:

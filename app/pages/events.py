@@ -4,7 +4,7 @@ from datetime import time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from app import reading_shapes as shapes
+from app.answers import health as answers
 from loopcast.config import Problem
 from loopcast.grid import has_calendar_steps
 from loopcast.stores.timeline import EventKind
@@ -23,18 +23,18 @@ EVENTS: Final = {
 """Of what is on the line of events: in words, and the tone of their badge. What is not here is named as it is."""
 
 
-def list_events(happened: shapes.Events, problem: Problem) -> dict[str, Any]:
+def list_events(happened: answers.Events, problem: Problem) -> dict[str, Any]:
     """What the rows of the list show."""
     rows = [(each, *name_event(each), _is_step(each, problem)) for each in happened.events]
     return {"events": rows, "next_before": happened.next_before, "kind": problem}
 
 
-def name_event(event: shapes.Event) -> tuple[str, str]:
+def name_event(event: answers.Event) -> tuple[str, str]:
     """An event in a word or two, and the tone of its badge."""
     return EVENTS.get(event.what, (event.what.replace("_", " "), "plain"))
 
 
-def _is_step(event: shapes.Event, problem: Problem) -> bool:
+def _is_step(event: answers.Event, problem: Problem) -> bool:
     """Whether its moment is a date of the data, of which the time of day says nothing."""
     local = event.moment_utc.astimezone(ZoneInfo(problem.time_zone))
     return event.kind is EventKind.ALERT and has_calendar_steps(problem) and local.time() == time()

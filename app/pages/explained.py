@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from app.answers import Explanation
+from app.answers.forecasts import Explanation
 from app.pages.figures import show_percent
 from loopcast.stores.champions import ServedProblem
 

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from app.answers import as_utc
+from app.answers.base import as_utc
 from app.pages.answered import Answered
-from app.pages.drawing import Band, Chart, Clock, Line, Mark
+from app.pages.drawing import Band, Chart, Clock, Line, Mark, shorten
 from app.pages.figures import show_percent
 from loopcast.config import Problem
 from loopcast.grid import has_calendar_steps, to_local
@@ -23,8 +23,6 @@ SHOWN_LEVELS: Final = (0.025, 0.1, 0.5, 0.9, 0.975)
 OPACITIES: Final = (0.18, 0.36)
 CLOSE_UP_RATIO: Final = 3
 """Steps of history for each step of forecast, when one looks closer."""
-SIGNIFICANT_DIGITS: Final = 7
-"""Of a value on its way to a chart; nobody sees more."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +128,7 @@ def _continue(found: Answered, level: float, problem: Problem, n_before: int) ->
 
 
 def _fill(values: Floats, before: int, after: int) -> list[float | None]:
-    known = [None if np.isnan(each) else float(f"{each:.{SIGNIFICANT_DIGITS}g}") for each in values]
-    return [*[None] * before, *known, *[None] * after]
+    return [*[None] * before, *shorten(values), *[None] * after]
 
 
 def _name_level(level: float) -> str:

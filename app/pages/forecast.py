@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app import stored
-from app.answers import as_utc, name_level
+from app.answers.base import as_utc
+from app.answers.forecasts import name_level
 from app.pages.answered import Answered, find_explanation, find_forecast
 from app.pages.asking import list_columns
 from app.pages.explained import account_for_width

@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from app import reading_shapes as shapes
+from app.answers import models as answers
 from app.pages.figures import show_percent
 from loopcast.evidence.formats import name_within
 from loopcast.evidence.gate import NAIVE_BASELINES, Rule
@@ -29,7 +29,7 @@ class GateFigure(NamedTuple):
     note: str
 
 
-def tell_decision(decision: shapes.Decision) -> str:
+def tell_decision(decision: answers.Decision) -> str:
     """What was decided and why, in a sentence."""
     reasons = "; ".join(decision.reasons)
     match decision.kind:
@@ -45,7 +45,7 @@ def tell_decision(decision: shapes.Decision) -> str:
             return f"Found to be changed in MLflow: {reasons or 'somebody moved the alias there'}."
 
 
-def list_gate_figures(decision: shapes.Decision) -> list[GateFigure]:
+def list_gate_figures(decision: answers.Decision) -> list[GateFigure]:
     """The figures that the gate weighed, as a person reads them; none where it was not asked."""
     figures, found = decision.figures, list[GateFigure]()
     for rival in ("champion", *NAIVE_BASELINES):

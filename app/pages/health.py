@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app import reading_shapes as shapes
+from app.answers import health as answers
 from app.loop_health import find_events, find_health
 from app.pages.drawing import Chart, Line, Mark, as_seconds
 from app.pages.events import list_events
@@ -82,7 +82,7 @@ async def show_events(
     return render(request, "_events.html.jinja", **list_events(happened, kind))
 
 
-def draw_nearness(curve: shapes.HealthCurve) -> Chart:
+def draw_nearness(curve: answers.HealthCurve) -> Chart:
     """How near each look came to an alarm, of drift and of lost skill, in shares of the way there."""
     return Chart(
         title="How near to an alarm",
@@ -97,7 +97,7 @@ def draw_nearness(curve: shapes.HealthCurve) -> Chart:
     )
 
 
-def _list_nearness(look: shapes.LastLook | None) -> list[tuple[str, float]]:
+def _list_nearness(look: answers.LastLook | None) -> list[tuple[str, float]]:
     """How near the last look came to each alarm, in shares of the way there."""
     if look is None:
         return []
@@ -105,5 +105,5 @@ def _list_nearness(look: shapes.LastLook | None) -> list[tuple[str, float]]:
     return [(label, excess) for label, excess in found if excess is not None]
 
 
-def _is_stale(look: shapes.LastLook) -> bool:
+def _is_stale(look: answers.LastLook) -> bool:
     return look.looked_at_utc is not None and (datetime.now(UTC) - look.looked_at_utc).total_seconds() > STALE_AFTER_S

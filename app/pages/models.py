@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app import reading_shapes as shapes
+from app.answers import models as answers
 from app.model_routes import find_model, find_models
 from app.pages.gate_words import list_gate_figures, tell_decision
 from app.pages.navigation import choose_problem
@@ -67,7 +67,7 @@ async def show_model(request: Request, version: Annotated[int, Path(ge=1, lt=2**
     )
 
 
-def describe_standing(version: shapes.ModelVersion) -> tuple[str, str]:
+def describe_standing(version: answers.ModelVersion) -> tuple[str, str]:
     """Where a version stands, in a word or two, and the tone of its badge."""
     if version.is_champion:
         return ("champion", "good") if version.is_serving else ("champion, about to serve", "info")

@@ -18,7 +18,7 @@ class Page:
     Attributes:
         path: Where it lies.
         label: What it is called.
-        role: Who sees it.
+        role: Who sees it; an admin's page is of all problems, and not for those who may use some.
         has_problem: Whether it shows one problem at a time.
     """
 
@@ -50,6 +50,7 @@ class Link:
 
 def list_links(asked: Asked, path: str, problem: str | None) -> list[Link]:
     """The pages that the asker may see; those that show a problem stay with the one that is looked at."""
+    asker = asked.record.asker
     return [
         Link(
             label=page.label,
@@ -57,7 +58,7 @@ def list_links(asked: Asked, path: str, problem: str | None) -> list[Link]:
             is_current=path == page.path or path.startswith(f"{page.path}/"),
         )
         for page in PAGES
-        if asked.record.asker.may(page.role)
+        if asker.may(page.role) and not (page.role is Role.ADMIN and asker.problems)
     ]
 
 

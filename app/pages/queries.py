@@ -15,7 +15,7 @@ from app.queries.routes import NEEDED, get_query, list_queries
 from app.queries.shapes import QuerySummary
 from loopcast.config import Problem
 from loopcast.errors import LoopcastError
-from loopcast.stores.queries import QueryState
+from loopcast.stores.query import QueryState
 from loopcast.stores.tokens import Role
 
 PAGE_ROWS: Final = 30

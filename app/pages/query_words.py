@@ -7,7 +7,7 @@ from typing import Any, Final
 from app.pages.figures import show_count
 from loopcast.queries.kinds import QueryKind
 from loopcast.queries.requests import Operation
-from loopcast.stores.queries import QueryState
+from loopcast.stores.query import QueryState
 
 KINDS: Final[Mapping[QueryKind, str]] = {
     QueryKind.EXPLANATION: "Explanation in detail",

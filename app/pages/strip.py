@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final, Literal
 
-from app import reading_shapes as shapes
+from app.answers import health as answers
 from app.pages.events import name_event
 from app.pages.figures import show_day
 from loopcast.config import Problem
@@ -55,7 +55,7 @@ class Strip:
     summary: str
 
 
-def draw_strip(curve: shapes.HealthCurve, events: Sequence[shapes.Event], problem: Problem) -> Strip | None:
+def draw_strip(curve: answers.HealthCurve, events: Sequence[answers.Event], problem: Problem) -> Strip | None:
     """A lane for the version that was judged, one for each aspect, and one for decisions; None before two looks."""
     if len(curve.as_of_utc) < 2:
         return None
@@ -105,7 +105,7 @@ def _find_runs(values: Iterable[object]) -> Iterator[tuple[object, list[int]]]:
         yield value, [k for k, _ in run]
 
 
-def _mark(event: shapes.Event, at: float) -> Span:
+def _mark(event: answers.Event, at: float) -> Span:
     words, tone = name_event(event)
     colour: Literal["bad", "good", "second"] = "bad" if tone == "bad" else "good" if tone == "good" else "second"
     return Span(at, 0.0, colour, f"{words}: {event.sentence}")

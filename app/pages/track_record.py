@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app import reading_shapes as shapes
+from app.answers import track_record as answers
 from app.model_routes import find_models
-from app.pages.drawing import Band, Chart, Line, Mark
+from app.pages.drawing import Band, Chart, Line, Mark, shorten
 from app.pages.fan import OPACITIES, name_clock, place_times
 from app.pages.navigation import choose_problem
 from app.pages.rendering import compose, show_kept
@@ -21,15 +21,13 @@ from app.track_record import find_track_record
 from loopcast.config import Problem
 from loopcast.evidence.formats import name_candidate, name_steps
 from loopcast.grid import has_calendar_steps
-from loopcast.health.track_record import LEAST_DAYS
+from loopcast.health.track_record import LEAST_DAYS, TrackCurve
 from loopcast.typing import Times
 
 MAX_CHOICE: Final = 40
 """Series up to which all stand in one list; beyond, they are typed."""
 SHOWN_ROWS: Final = 12
 """Rows of the tables under the charts."""
-SIGNIFICANT_DIGITS: Final = 6
-"""Of a value on its way to a chart."""
 
 
 class Period(StrEnum):
@@ -103,16 +101,16 @@ async def show_track_record(
     )
 
 
-def draw_forecasts(chart: shapes.TrackChart, problem: Problem) -> Chart:
+def draw_forecasts(chart: answers.TrackChart, problem: Problem) -> Chart:
     """What was forecast of each target, as two bands around the median, and what came true, as dots."""
     lines = [
-        Line("Came true", _shorten(chart.actual), "ink", "dots"),
-        Line("Median", _shorten(chart.median), "accent"),
-        Line("Last known value", _shorten(chart.origin_value), "muted", "hidden"),
-        Line("95 % from", _shorten(chart.low_95), "accent", "hidden"),
-        Line("95 % to", _shorten(chart.high_95), "accent", "hidden"),
-        Line("80 % from", _shorten(chart.low_80), "accent", "hidden"),
-        Line("80 % to", _shorten(chart.high_80), "accent", "hidden"),
+        Line("Came true", shorten(chart.actual), "ink", "dots"),
+        Line("Median", shorten(chart.median), "accent"),
+        Line("Last known value", shorten(chart.origin_value), "muted", "hidden"),
+        Line("95 % from", shorten(chart.low_95), "accent", "hidden"),
+        Line("95 % to", shorten(chart.high_95), "accent", "hidden"),
+        Line("80 % from", shorten(chart.low_80), "accent", "hidden"),
+        Line("80 % to", shorten(chart.high_80), "accent", "hidden"),
     ]
     times: Times = np.array([each.replace(tzinfo=None) for each in chart.target_utc], dtype="datetime64[us]")
     seconds = place_times(times, problem)
@@ -131,7 +129,7 @@ def draw_forecasts(chart: shapes.TrackChart, problem: Problem) -> Chart:
     )
 
 
-def draw_coverage(curve: shapes.TrackCurve) -> Chart:
+def draw_coverage(curve: TrackCurve) -> Chart:
     """Share of what came true that the intervals held, beside what they promise."""
     return Chart(
         title="What the intervals held",
@@ -139,14 +137,14 @@ def draw_coverage(curve: shapes.TrackCurve) -> Chart:
         times=_place_days(curve),
         clock="date",
         lines=[
-            Line("95 % interval", _shorten(curve.coverage_95_ratio), "second"),
-            Line("80 % interval", _shorten(curve.coverage_80_ratio), "accent"),
+            Line("95 % interval", shorten(curve.coverage_95_ratio), "second"),
+            Line("80 % interval", shorten(curve.coverage_80_ratio), "accent"),
         ],
         marks=[Mark("", 0.95, is_level=True), Mark("", 0.80, is_level=True)],
     )
 
 
-def draw_skill(curve: shapes.TrackCurve) -> Chart:
+def draw_skill(curve: TrackCurve) -> Chart:
     """Skill of the whole forecast over EWMA, and of its middle over the last known value."""
     gains = [None if ratio is None else 1 - ratio for ratio in curve.error_ratio]
     return Chart(
@@ -155,21 +153,21 @@ def draw_skill(curve: shapes.TrackCurve) -> Chart:
         times=_place_days(curve),
         clock="date",
         lines=[
-            Line("Whole forecast, over EWMA", _shorten(curve.skill_ratio), "accent"),
-            Line("Middle alone, over the last value", _shorten(gains), "second", "dashed"),
+            Line("Whole forecast, over EWMA", shorten(curve.skill_ratio), "accent"),
+            Line("Middle alone, over the last value", shorten(gains), "second", "dashed"),
         ],
         marks=[Mark("", 0.0, is_level=True)],
     )
 
 
-def list_last(chart: shapes.TrackChart) -> list[dict[str, object]]:
+def list_last(chart: answers.TrackChart) -> list[dict[str, object]]:
     """The last forecasts of the chart as rows, the latest first."""
     names = ("target_utc", "median", "low_80", "high_80", "low_95", "high_95", "origin_value", "actual")
     rows = range(chart.n_shown - 1, max(chart.n_shown - 1 - SHOWN_ROWS, -1), -1)
     return [{name: getattr(chart, name)[k] for name in names} for k in rows]
 
 
-def thin_rows(curve: shapes.TrackCurve) -> list[dict[str, object]]:
+def thin_rows(curve: TrackCurve) -> list[dict[str, object]]:
     """Some points of the curves as rows, evenly spaced, the latest first."""
     n = len(curve.day_utc)
     names = ("day_utc", "coverage_80_ratio", "coverage_95_ratio", "skill_ratio", "error_ratio")
@@ -177,9 +175,5 @@ def thin_rows(curve: shapes.TrackCurve) -> list[dict[str, object]]:
     return [{name: getattr(curve, name)[k] for name in names} for k in range(n - 1, -1, -step)]
 
 
-def _place_days(curve: shapes.TrackCurve) -> list[float]:
+def _place_days(curve: TrackCurve) -> list[float]:
     return [day.timestamp() for day in curve.day_utc]
-
-
-def _shorten(values: list[float] | list[float | None]) -> list[float | None]:
-    return [None if each is None else float(f"{each:.{SIGNIFICANT_DIGITS}g}") for each in values]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from app.answers.track_record import TrackRecord
 from app.pages.figures import show_percent
-from app.reading_shapes import TrackRecord
 from loopcast.evidence.wording import NOTABLE_RATIO
 from loopcast.health.track_record import TrackFigures
 from loopcast.sections.monitoring import Monitoring

@@ -21,7 +21,7 @@ from loopcast.stores.decisions import Decision, DecisionKind
 from loopcast.stores.fetching import keep_version
 from loopcast.stores.opened import Stores
 from loopcast.stores.promotion import demote, promote_by_hand
-from loopcast.stores.queries import Query
+from loopcast.stores.query import Query
 
 RECENT: Final = 50
 """Decisions among which that of a query is looked for."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from loopcast.queries.kinds import Report
 from loopcast.stores.opened import Stores
-from loopcast.stores.queries import Query
+from loopcast.stores.query import Query
 
 
 @dataclass(frozen=True)

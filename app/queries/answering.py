@@ -19,7 +19,7 @@ from loopcast.queries.kinds import Report
 from loopcast.queries.requests import Request, parse_request
 from loopcast.queries.what_if import ask_what_if
 from loopcast.stores.opened import Stores
-from loopcast.stores.queries import Query
+from loopcast.stores.query import Query
 
 
 def answer_query(stores: Stores, query: Query, report: Report) -> Answered:

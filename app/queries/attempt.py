@@ -24,7 +24,8 @@ from app.queries.answered import AnswerQuery
 from app.queries.child import Ended, Interrupted, Moved, compute
 from loopcast.errors import StoreError
 from loopcast.settings import Settings
-from loopcast.stores.queries import STOPPED, Queries, Query, QueryState
+from loopcast.stores.queries import Queries
+from loopcast.stores.query import STOPPED, Query, QueryState
 
 logger = logging.getLogger(__name__)
 

@@ -4,14 +4,12 @@ A poisoned input ends this process alone, whichever way: by an error, for want o
 """
 
 import contextlib
-import ctypes
 import logging
 import math
 import os
 import re
 import resource
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -25,10 +23,11 @@ import orjson
 from app.logs import configure_logs
 from app.queries.answered import Answered, AnswerQuery
 from loopcast.errors import LoopcastError, OutdatedError, StoreError
+from loopcast.lifeline import end_with_parent
 from loopcast.queries.kinds import QueryCancelledError
 from loopcast.settings import Settings
 from loopcast.stores.opened import Stores
-from loopcast.stores.queries import STOPPED, Query, QueryState
+from loopcast.stores.query import STOPPED, Query, QueryState
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +35,6 @@ TELL_EVERY_S: Final = 0.2
 """Between two words to the worker, however often a computation reports."""
 NICENESS: Final = 10
 """A service on the same machine goes first."""
-PR_SET_PDEATHSIG: Final = 1
-"""Of Linux' prctl: which signal a process gets when its parent ends."""
 MAX_RESULT_BYTES: Final = 2**20
 FILE_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 MEGABYTE: Final = 10**6
@@ -103,7 +100,7 @@ def compute(connection: Connection, settings: Settings, query: Query, answer: An
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C reaches all processes of a terminal; the worker decides
         signal.signal(number, signal.SIG_IGN)
-    _end_with_parent()
+    end_with_parent()
     configure_logs()
     tempfile.tempdir = str(scratch)
     try:
@@ -152,9 +149,3 @@ def _limit(settings: Settings) -> None:
     for which, most in ((resource.RLIMIT_DATA, settings.query_max_mb * MEGABYTE), (resource.RLIMIT_CORE, 0)):
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(which, (most, most))
-
-
-def _end_with_parent() -> None:
-    """Let the kernel end this process when the one that started it is gone, whatever it computes by then."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

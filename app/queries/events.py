@@ -11,7 +11,8 @@ from uuid import UUID
 from app.errors import ErrorCode, Refusal
 from app.store_threads import READERS
 from loopcast.errors import StoreError
-from loopcast.stores.queries import Queries, Query
+from loopcast.stores.queries import Queries
+from loopcast.stores.query import Query
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from loopcast.stores.champion_cache import CachedVersion, ChampionCache, open_ca
 from loopcast.stores.champions import UnknownProblemError, open_version
 from loopcast.stores.fetching import fetch_elsewhere
 from loopcast.stores.opened import Stores
-from loopcast.stores.queries import Query
+from loopcast.stores.query import Query
 
 OPENING: Final = 0.1
 """Share of a query's whole at which what it is computed from is open."""

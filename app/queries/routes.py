@@ -25,7 +25,7 @@ from app.store_threads import READERS
 from loopcast.queries.kinds import QueryKind
 from loopcast.stores.audit import Act
 from loopcast.stores.files import PIECE_BYTES, FileStore
-from loopcast.stores.queries import Query
+from loopcast.stores.query import Query
 from loopcast.stores.tokens import Role
 
 NEEDED: Final[Mapping[QueryKind, Role]] = {

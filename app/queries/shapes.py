@@ -3,17 +3,14 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
+from app.answers.base import Answer
 from loopcast.queries.kinds import QueryKind
-from loopcast.stores.queries import QueryState
+from loopcast.stores.query import QueryState
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class QuerySummary(_Answer):
+class QuerySummary(Answer):
     """A query without its result."""
 
     query_id: UUID
@@ -47,7 +44,7 @@ class Query(QuerySummary):
     """What it found, in a shape of its kind; null until it is done."""
 
 
-class QueryPage(_Answer):
+class QueryPage(Answer):
     """One's own queries, the latest first."""
 
     queries: list[QuerySummary]
@@ -57,7 +54,7 @@ class QueryPage(_Answer):
     """Workers that are alive; where there is none, queries wait."""
 
 
-class Upload(_Answer):
+class Upload(Answer):
     """A file that was uploaded."""
 
     upload_id: UUID
@@ -66,7 +63,7 @@ class Upload(_Answer):
     uploaded_at_utc: AwareDatetime
 
 
-class Uploads(_Answer):
+class Uploads(Answer):
     """One's own uploads, the latest first."""
 
     uploads: list[Upload]

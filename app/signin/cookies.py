@@ -1,10 +1,17 @@
-"""The two cookies of a browser: its session, and the sign-in that is under way."""
+"""The cookies of a browser: its session, and each sign-in that is under way in one of its windows."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import Scope
+
+ATTEMPT: Final = "loopcast-sign-in-"
+"""Before the name of a sign-in's cookie."""
+DIGEST_CHARACTERS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -27,8 +34,7 @@ class Cookie:
 
     def read(self, scope: Scope) -> str:
         """What a request has of it, nothing where it has none."""
-        given = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
-        return cookie_parser(given.decode("latin-1")).get(self.full_name, "") if given else ""
+        return read_cookies(scope).get(self.full_name, "")
 
     def give(self, response: Response, value: str, lasts_s: int) -> None:
         """Let the browser keep it."""
@@ -39,3 +45,24 @@ class Cookie:
     def take(self, response: Response) -> None:
         """Let the browser forget it."""
         self.give(response, "", 0)
+
+
+def read_cookies(scope: Scope) -> Mapping[str, str]:
+    """All cookies of a request, by their full names."""
+    given = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
+    return cookie_parser(given.decode("latin-1")) if given else {}
+
+
+def name_attempt(state: str, is_secure: bool) -> Cookie:
+    """The cookie of the sign-in that has this state: windows that sign in at once do not take each other's."""
+    return Cookie(ATTEMPT + hashlib.sha256(state.encode()).hexdigest()[:DIGEST_CHARACTERS], is_secure)
+
+
+def list_attempts(scope: Scope, is_secure: bool) -> list[Cookie]:
+    """The cookies of sign-ins that a request has with it."""
+    prefix = Cookie(ATTEMPT, is_secure).full_name
+    return [
+        Cookie(ATTEMPT + name.removeprefix(prefix), is_secure)
+        for name in read_cookies(scope)
+        if name.startswith(prefix)
+    ]

@@ -7,6 +7,8 @@ Discovery 1.0; RP-Initiated Logout 1.0; RFC 7636 (PKCE); RFC 9207 (issuer in the
 import logging
 import ssl
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -16,7 +18,7 @@ import anyio
 import httpx
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, Key, KeySet
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.signin.attempts import Attempt
@@ -28,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
 """With which an ID token may be signed: by a key that the provider alone has. Neither `none` nor a shared secret."""
+KEY_TYPES: Final = frozenset(["RSA", "EC"])
+"""Of those algorithms."""
 TIMEOUT_S: Final = 4.0
 """For all that one step asks of the provider; a request of a service is given up after five seconds."""
 KNOWN_FOR_S: Final = 3600.0
@@ -151,8 +155,8 @@ class Provider:
                         f"LOOPCAST_OIDC_ISSUER: found {self.issuer}, and there a provider that names itself "
                         f"{metadata.issuer}; both must be the same, to the last slash"
                     )
-                keys = KeySet.import_key_set(await self._ask("GET", str(metadata.jwks_uri)))  # type: ignore[arg-type]  # it judges whatever was sent
-            except (ValidationError, JoseError, KeyError, TypeError, ValueError) as exc:
+                keys = read_keys(await self._ask("GET", str(metadata.jwks_uri)))
+            except ValidationError as exc:
                 raise ProviderError(f"{self.issuer} does not say where or with which keys it signs: {exc}") from exc
             known = self._known = Known(metadata, keys, time.monotonic())
         return known
@@ -209,13 +213,32 @@ class Provider:
             found = answer.json()
         except (httpx.HTTPError, TimeoutError, ValueError) as exc:
             raise ProviderError(f"{address} does not answer as a provider does: {exc or type(exc).__name__}") from exc
-        if not isinstance(found, dict) or answer.status_code not in {200, 400, 401}:
+        if not isinstance(found, dict) or (answer.status_code != 200 and "error" not in found):
             raise ProviderError(f"{address} answered with status {answer.status_code}")
         return found
 
     @cached_property
     def _trust(self) -> ssl.SSLContext:
         return httpx.create_ssl_context()
+
+
+def read_keys(found: Mapping[str, Any]) -> KeySet:
+    """The keys of a provider with which it may sign ID tokens; others and those that cannot be read are passed over.
+
+    Raises:
+        ProviderError: There is none.
+
+    Source: RFC 7517, section 5, of keys that are not understood.
+    """
+    listed = found.get("keys")
+    keys: list[Key] = []
+    for each in listed if isinstance(listed, list) else ():
+        if isinstance(each, dict) and each.get("kty") in KEY_TYPES and each.get("use", "sig") == "sig":
+            with suppress(JoseError, KeyError, TypeError, ValueError):
+                keys.append(JWKRegistry.import_key(each))
+    if not keys:
+        raise ProviderError("the provider lists no key with which ID tokens could be signed; look at its settings")
+    return KeySet(keys)
 
 
 def _extend(address: str, query: dict[str, str]) -> str:

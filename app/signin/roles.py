@@ -54,7 +54,7 @@ def name_person(claims: Mapping[str, Any]) -> str:
 
 
 def _list_values(claims: Mapping[str, Any], path: str) -> Iterator[str]:
-    """The values of a claim: words of a text, items of a list, or what lies deeper along the dots."""
+    """The values of a claim: a text as it is, items of a list, or what lies deeper along the dots."""
     found: Any = claims.get(path)
     if found is None:
         found = claims

@@ -11,7 +11,8 @@ from app.asker import Asker
 from app.errors import ErrorCode, Refusal
 from app.pages.rendering import render
 from app.parts import Asked, read_asked
-from app.signin.attempts import LASTS_S, Attempt, begin_attempt, check_path, open_attempt, seal_attempt
+from app.signin.attempts import LASTS_S, Attempt, begin_attempt, check_path, open_attempt
+from app.signin.cookies import name_attempt
 from app.signin.people import People
 from app.signin.provider import DistrustedError, ProviderError
 from app.signin.roles import identify, judge_person, name_person
@@ -38,7 +39,7 @@ async def begin_sign_in(request: Request, next: str | None = None) -> Response: 
         response = _redirect(await people.provider.address_sign_in(attempt))
     except ProviderError as exc:
         raise _refuse_provider(exc, asked) from exc
-    people.attempt.give(response, seal_attempt(attempt, people.key), LASTS_S)
+    people.keep_attempt(request, response, attempt)
     return response
 
 
@@ -50,8 +51,9 @@ async def finish_sign_in(request: Request) -> Response:
         what = f"too many people sign in at once; try again in {wait_s} s"
         raise Refusal(429, ErrorCode.RATE_LIMITED, what, headers={"Retry-After": str(wait_s)})
     before = await people.find_session(request.scope)
-    attempt = open_attempt(people.attempt.read(request.scope), people.key)
     state = request.query_params.get("state", "")
+    cookie = name_attempt(state, people.session.is_secure)
+    attempt = open_attempt(cookie.read(request.scope), people.key)
     if attempt is None or not hmac.compare_digest(attempt.state.encode(), state.encode()):
         if before is not None:  # another window of the same browser was quicker
             return _redirect("/")
@@ -71,7 +73,7 @@ async def finish_sign_in(request: Request) -> Response:
     people.active.add(session)
     response = _redirect(attempt.path)
     people.session.give(response, secret, int(people.lasts.total_seconds()))
-    people.attempt.take(response)
+    cookie.take(response)
     return response
 
 

@@ -79,6 +79,7 @@ ERRORS: Final[Mapping[int, type[LoopcastClientError]]] = {
     401: NotSignedInError,
     403: ForbiddenError,
     404: NotFoundError,
+    408: InvalidRequestError,
     409: ConflictError,
     413: InvalidRequestError,
     415: InvalidRequestError,

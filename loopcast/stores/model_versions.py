@@ -68,8 +68,8 @@ class ModelVersions(Protocol):
     def get(self, problem: str, version: int) -> VersionRecord | None:
         """What is known of a version, None for nothing."""
 
-    def history(self, problem: str, limit: int = 100) -> list[VersionRecord]:
-        """The last versions of a problem, the latest first."""
+    def history(self, problem: str, limit: int | None = 100) -> list[VersionRecord]:
+        """The last versions of a problem, by default a hundred, with None all of them; the latest first."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class ModelVersionStore:
             row = cursor.execute(SELECT, [problem, version]).fetchone()
         return None if row is None else VersionRecord.model_validate(row)
 
-    def history(self, problem: str, limit: int = 100) -> list[VersionRecord]:
+    def history(self, problem: str, limit: int | None = 100) -> list[VersionRecord]:
         """See `ModelVersions`."""
         with self.database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
             return [VersionRecord.model_validate(row) for row in cursor.execute(SELECT_LAST, [problem, limit])]
@@ -111,7 +111,7 @@ class MemoryModelVersionStore:
         """See `ModelVersions`."""
         return self.kept.get((problem, version))
 
-    def history(self, problem: str, limit: int = 100) -> list[VersionRecord]:
+    def history(self, problem: str, limit: int | None = 100) -> list[VersionRecord]:
         """See `ModelVersions`."""
         found = [each for (name, _), each in self.kept.items() if name == problem]
         return sorted(found, key=lambda each: each.version, reverse=True)[:limit]

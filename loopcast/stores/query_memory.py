@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from loopcast.queries.kinds import QueryKind
-from loopcast.stores.queries import Query, QueryState, QueueFigures, check_open, check_same, check_trainings
+from loopcast.stores.queries import QueueFigures, check_open, check_same, check_trainings
+from loopcast.stores.query import Query, QueryState
 
 
 @dataclass(frozen=True)

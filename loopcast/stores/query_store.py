@@ -18,7 +18,8 @@ from psycopg.types.json import Json
 from loopcast.queries.kinds import QueryKind
 from loopcast.stores.database import Database, lock
 from loopcast.stores.job_queue import STALLED_S, count_workers, defer_job, delete_dead_jobs
-from loopcast.stores.queries import Query, QueryState, QueueFigures, check_open, check_same, check_trainings
+from loopcast.stores.queries import QueueFigures, check_open, check_same, check_trainings
+from loopcast.stores.query import Query, QueryState
 
 COLUMNS: Final = tuple(Query.model_fields)
 NAMES: Final = ", ".join(COLUMNS)

@@ -6,23 +6,20 @@ version was trained say nothing of how it forecasts, and are counted apart.
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 from psycopg import sql
-from psycopg.rows import dict_row
 
 from loopcast.health.track_record import SUMMED
 from loopcast.stores.database import Database
 
 MAX_POINTS: Final = 260
 """Forecasts of one chart: a year of trading days, and about as many as a screen tells apart."""
-SHOWN_LEVELS: Final = (0.025, 0.1, 0.5, 0.9, 0.975)
-"""The median, and the ends of the 80 % and 95 % intervals."""
-KEYS: Final = ("day_utc", "model_version", "horizon", "is_trained")
 SELECT_SUMS = sql.SQL("""
-    SELECT s.day_utc, s.model_version, s.horizon, coalesce(s.day_utc <= m.trained_until_utc, false),
+    SELECT extract(epoch FROM s.day_utc)::float8, s.model_version, s.horizon,
+        coalesce(s.day_utc <= m.trained_until_utc, false),
         sum(s.n_steps), sum(s.n_judged), sum(s.loss), sum(s.baseline_loss), sum(s.n_covered_80), sum(s.n_covered_95),
         coalesce(sum(s.n_judged) FILTER (WHERE s.persistence_error IS NOT NULL), 0),
         coalesce(sum(s.absolute_error) FILTER (WHERE s.persistence_error IS NOT NULL), 0),
@@ -43,7 +40,12 @@ SELECT_WAITING = """
 SELECT_POINTS = sql.SQL("""
     WITH first_told AS (
         SELECT DISTINCT ON (f.origin_utc) f.origin_utc, f.target_utc[{horizon}] AS target_utc, f.model_version,
-            f.origin_value, f.quantiles[{horizon}:{horizon}] AS quantiles, m.quantile_levels, m.transform
+            f.origin_value, m.transform,
+            f.quantiles[{horizon}][array_position(m.quantile_levels, 0.5)] AS median,
+            f.quantiles[{horizon}][array_position(m.quantile_levels, 0.1)] AS low_80,
+            f.quantiles[{horizon}][array_position(m.quantile_levels, 0.9)] AS high_80,
+            f.quantiles[{horizon}][array_position(m.quantile_levels, 0.025)] AS low_95,
+            f.quantiles[{horizon}][array_position(m.quantile_levels, 0.975)] AS high_95
         FROM loopcast.forecasts f
         JOIN loopcast.model_versions m ON m.problem = f.problem AND m.version = f.model_version
         WHERE {condition} AND f.target_utc[{horizon}] > m.trained_until_utc
@@ -51,10 +53,10 @@ SELECT_POINTS = sql.SQL("""
     ), numbered AS (
         SELECT *, row_number() OVER (ORDER BY origin_utc DESC) - 1 AS place, count(*) OVER () AS n FROM first_told
     )
-    SELECT told.n, told.origin_utc, told.target_utc, told.model_version, told.origin_value, told.quantiles,
-        told.quantile_levels,
+    SELECT told.n, told.origin_utc, told.target_utc, told.model_version, told.origin_value,
+        told.median, told.low_80, told.high_80, told.low_95, told.high_95,
         CASE WHEN told.transform = 'log' AND origin.actual > 0
-            THEN target.actual * (told.origin_value / origin.actual) ELSE target.actual END AS actual
+            THEN target.actual * (told.origin_value / origin.actual) ELSE target.actual END
     FROM numbered told
     LEFT JOIN loopcast.actuals target ON target.problem = {problem} AND target.series_id = {series}
         AND target.timestamp_utc = told.target_utc
@@ -94,7 +96,7 @@ class Chosen:
 
 
 class Point(NamedTuple):
-    """A forecast of one horizon, beside what came true."""
+    """A forecast of one horizon, beside what came true; columns of `SELECT_POINTS`, behind the number of origins."""
 
     origin_utc: datetime
     target_utc: datetime
@@ -124,7 +126,7 @@ class TrackRecordStore:
         return Rolled(first, last, since, int(n_days))
 
     def read_sums(self, chosen: Chosen) -> pd.DataFrame:
-        """Sums over the series, a row for each of `KEYS`, with the columns that `sum_up_track` reads."""
+        """Sums over the series, with the columns that `sum_up_track` reads, and whether a day was trained on."""
         wanted = {
             "s.problem =": chosen.problem, "s.day_utc >=": chosen.since_utc, "s.day_utc <": chosen.until_utc,
             "s.series_id =": chosen.series_id, "s.model_version =": chosen.model_version,
@@ -132,9 +134,15 @@ class TrackRecordStore:
         }  # fmt: skip
         with self.database.connect() as connection, connection.cursor(binary=True) as cursor:
             rows = cursor.execute(SELECT_SUMS.format(condition=_all_of(wanted))).fetchall()
-        frame = pd.DataFrame(rows, columns=[*KEYS, *SUMMED])
-        return frame.astype(dict.fromkeys(SUMMED, float)).assign(
-            day_utc=pd.to_datetime(frame["day_utc"], utc=True), is_trained=frame["is_trained"].astype(bool)
+        days, versions, horizons, is_trained, *summed = np.array(rows, dtype=float).reshape(-1, 4 + len(SUMMED)).T
+        return pd.DataFrame(
+            {
+                "day_utc": pd.DatetimeIndex(days.astype("datetime64[s]"), tz="UTC"),
+                "model_version": versions.astype(int),
+                "horizon": horizons.astype(int),
+                "is_trained": is_trained.astype(bool),
+                **dict(zip(SUMMED, summed, strict=True)),
+            }
         )
 
     def read_points(self, chosen: Chosen, n_most: int = MAX_POINTS) -> tuple[int, list[Point]]:
@@ -151,9 +159,9 @@ class TrackRecordStore:
             condition=_all_of(wanted), problem=chosen.problem, series=chosen.series_id, horizon=chosen.horizon or 1,
             most=n_most,
         )  # fmt: skip
-        with self.database.connect() as connection, connection.cursor(binary=True, row_factory=dict_row) as cursor:
+        with self.database.connect() as connection, connection.cursor(binary=True) as cursor:
             rows = cursor.execute(query).fetchall()
-        return (rows[0]["n"] if rows else 0), [_read_point(row) for row in rows]
+        return (rows[0][0] if rows else 0), [Point._make(row[1:]) for row in rows]
 
 
 def _all_of(wanted: dict[str, Any]) -> sql.Composed:
@@ -163,26 +171,3 @@ def _all_of(wanted: dict[str, Any]) -> sql.Composed:
         if value is not None
     )
     return sql.SQL(" AND ").join(conditions)
-
-
-def _read_point(row: dict[str, Any]) -> Point:
-    (quantiles,) = row["quantiles"]
-    low_95, low_80, median, high_80, high_95 = (quantiles[k] for k in _find_places(tuple(row["quantile_levels"])))
-    return Point(
-        origin_utc=row["origin_utc"],
-        target_utc=row["target_utc"],
-        model_version=row["model_version"],
-        origin_value=row["origin_value"],
-        median=median,
-        low_80=low_80,
-        high_80=high_80,
-        low_95=low_95,
-        high_95=high_95,
-        actual=row["actual"],
-    )
-
-
-@cache
-def _find_places(levels: tuple[float, ...]) -> tuple[int, ...]:
-    """Where the levels that a point shows stand among those of a version, which has each of them."""
-    return tuple(min(range(len(levels)), key=lambda k: abs(levels[k] - wanted)) for wanted in SHOWN_LEVELS)

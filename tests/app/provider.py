@@ -36,6 +36,8 @@ class ProviderServer:
         twist: Changes the claims of an ID token before it is signed.
         sign: Makes the ID token; as a provider should, unless a test says otherwise.
         keys: Those that it publishes, the last of which signs.
+        more_keys: What it publishes beside them, as it stands.
+        refusal_status: Of its answer to a code that it does not know.
         error: With which it sends people back, if any.
         metadata: What it says of itself beside, or instead of, what is true.
         asked: Parameters of the requests that came, by path.
@@ -46,6 +48,8 @@ class ProviderServer:
     twist: Callable[[Claims], Claims] = lambda claims: claims
     sign: "Callable[[ProviderServer, Claims], str]" = lambda self, claims: self.sign_well(claims)
     keys: list[RSAKey] = field(default_factory=lambda: [make_key()])
+    more_keys: list[Any] = field(default_factory=list)
+    refusal_status: int = 400
     error: str = ""
     metadata: Claims = field(default_factory=dict)
     asked: dict[str, list[dict[str, str]]] = field(default_factory=dict)
@@ -69,7 +73,7 @@ class ProviderServer:
     async def get_keys(self, request: Request) -> Response:
         """With which keys it signs."""
         self._note(request, {})
-        return JSONResponse({"keys": [key.as_dict(private=False) for key in self.keys]})
+        return JSONResponse({"keys": [*self.more_keys, *(key.as_dict(private=False) for key in self.keys)]})
 
     async def authorize(self, request: Request) -> Response:
         """Send the person back at once."""
@@ -86,7 +90,7 @@ class ProviderServer:
         asked = self.codes.pop(body["code"], None)
         digest = hashlib.sha256(body["code_verifier"].encode()).digest()
         if asked is None or asked["code_challenge"] != urlsafe_b64encode(digest).rstrip(b"=").decode():
-            return JSONResponse({"error": "invalid_grant"}, 400)
+            return JSONResponse({"error": "invalid_grant"}, self.refusal_status)
         now = int(time.time())
         claims = {"iss": self.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 300, "nonce": asked["nonce"]}
         return JSONResponse({"token_type": "Bearer", "id_token": self.sign(self, self.twist(claims | self.claims))})

@@ -1,11 +1,14 @@
 """Bodies: how large, of which type, and that no bytes at all make the app fail."""
 
+import asyncio
+import gzip
 import json
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app import bodies
 from app.bodies import MAX_BODY_BYTES
 from tests.app.client import API, code_of
 
@@ -23,7 +26,7 @@ histories = st.fixed_dictionaries(
         "target": st.lists(st.floats(), max_size=80),
     }
 )
-bodies = st.fixed_dictionaries(
+sent = st.fixed_dictionaries(
     {
         "series": st.lists(
             st.fixed_dictionaries({"series_id": st.text(max_size=9)}, optional={"history": histories | values})
@@ -93,6 +96,39 @@ def test_a_body_that_does_not_say_that_it_is_json_is_refused(client, content_typ
     assert code_of(answer) == (415, "wrong_content_type")
 
 
+def test_a_request_without_a_body_need_not_say_of_which_type(client):
+    """A generated client does not; a form does, and is refused."""
+    path = f"{API}/queries/{'0' * 32}/cancellation"
+
+    assert code_of(client.post(path)) == (404, "not_found")
+    form = client.post(path, headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert code_of(form) == (415, "wrong_content_type")
+
+
+def test_a_compressed_body_is_refused_as_that(client):
+    """And not as JSON that cannot be read."""
+    body = gzip.compress(b'{"series": [{"series_id": "GOOG"}]}')
+
+    answer = client.post(GOOGLE, content=body, headers=JSON | {"Content-Encoding": "gzip"})
+
+    assert code_of(answer) == (415, "wrong_content_type")
+    assert "without Content-Encoding" in answer.text
+
+
+def test_a_body_that_does_not_come_is_waited_for_so_long(client, monkeypatch):
+    """As every other refusal is told, and before whatever stands around the app gives the request up."""
+    monkeypatch.setattr(bodies, "MAX_RECEIVING_S", 0.05)
+
+    async def send():
+        yield b"{"
+        await asyncio.sleep(30)
+
+    answer = client.post(GOOGLE, content=send(), headers=JSON | {"Content-Length": "100"})
+
+    assert code_of(answer) == (408, "invalid_request")
+    assert answer.headers["connection"] == "close"
+
+
 def test_a_charset_may_stand_behind_the_type(client):
     """`application/json; charset=utf-8` is the same."""
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
@@ -158,7 +194,7 @@ def test_a_body_of_nothing_but_mistakes_costs_no_more_than_a_good_one(client, bo
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(body=values | bodies)
+@given(body=values | sent)
 def test_no_json_makes_the_app_fail(client, body):
     """Whatever is sent, the answer is a forecast or a refusal of the asker's mistake."""
     answer = client.post(GOOGLE, content=json.dumps(body), headers=JSON)

@@ -130,6 +130,18 @@ def test_a_token_is_enough_wherever_it_comes_from(make_parts, store, tokens):
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        f"{API}/problems/a%00b/models", f"{API}/problems/google/track-record?series=%00", f"{API}/queries?problem=a%00",
+        "/track-record?series=%00", "/a%00b",
+    ],
+)  # fmt: skip
+def test_an_address_that_no_database_takes_is_refused(client, path):
+    """PostgreSQL knows no text with this character; nobody's mistake becomes an error of ours."""
+    assert code_of(client.get(path)) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
     ("headers", "status"),
     [
         (LINK, 200),

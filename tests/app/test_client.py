@@ -27,7 +27,7 @@ from loopcast.client import Client, errors
 from loopcast.client.answers.base import Answer
 from loopcast.client.errors import LoopcastClientError
 from loopcast.stores.files import FileStore
-from loopcast.stores.queries import QueryState
+from loopcast.stores.query import QueryState
 from loopcast.stores.tokens import Role
 from tests.app import client as in_process
 

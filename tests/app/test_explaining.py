@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from app import answers
+from app.answers import forecasts as answers
 from tests.app.client import API, code_of
 
 EXPLANATIONS = f"{API}/problems/google/explanations"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from app.answers import ForecastAnswer
+from app.answers.forecasts import ForecastAnswer
 from app.api import create_app
 from loopcast.forecasts import ForecastSource
 from loopcast.model.served import make_forecasts

@@ -4,12 +4,12 @@ from uuid import uuid4
 
 import pytest
 
-from app import reading_shapes as shapes
+from app.answers import health as answers
 from loopcast.health.condition import Severity
 from loopcast.health.day_summary import Aspect
 from loopcast.settings import Settings
 from loopcast.stores.actions import ActionKind
-from loopcast.stores.conditions import Severity as AlertSeverity
+from loopcast.stores.conditions import AlertSeverity
 from loopcast.stores.decisions import DecisionKind
 from loopcast.stores.evidently_project import identify_project
 from tests.app.client import API, code_of
@@ -42,11 +42,11 @@ def test_health_before_anybody_looked(read):
     """Nothing is known, and nothing is wrong."""
     _, ask = read
 
-    found = shapes.Health.model_validate(ask("health").json())
+    found = answers.Health.model_validate(ask("health").json())
 
     assert (found.model_version, found.last_look, found.open_alerts, found.open_actions) == (3, None, [], [])
     assert found.curve.as_of_utc == []
-    assert found.links == shapes.HealthLinks(evidently=None, mlflow="https://mlflow.example.org/#/runs/4f6c")
+    assert found.links == answers.HealthLinks(evidently=None, mlflow="https://mlflow.example.org/#/runs/4f6c")
 
 
 def test_health_tells_what_is_wrong_now(read):
@@ -58,7 +58,7 @@ def test_health_tells_what_is_wrong_now(read):
     past.call_for(ActionKind.RETRAIN, later(3))
     past.look(later(3), bias=2.0)
 
-    found = shapes.Health.model_validate(ask("health").json())
+    found = answers.Health.model_validate(ask("health").json())
 
     assert [(each.kind, each.severity, each.link) for each in found.open_alerts] == [
         ("gone", "critical", "https://reports.example.org"),
@@ -76,7 +76,7 @@ def test_health_over_time_is_that_of_each_look(read):
     past.look(later(1), bias=2.0)
     past.look(later(0))
 
-    curve = shapes.Health.model_validate(ask("health").json()).curve
+    curve = answers.Health.model_validate(ask("health").json()).curve
 
     assert curve.as_of_utc == [later(0), later(1)]
     assert curve.worst[Aspect.SKILL] == [None, Severity.ALERT]
@@ -92,8 +92,8 @@ def test_events_are_told_page_by_page(read):
     for version in (1, 2, 3):
         past.decide(DecisionKind.PROMOTION, version, version - 1 or None, version, decided_at_utc=later(version))
 
-    first = shapes.Events.model_validate(ask("timeline", limit=2).json())
-    second = shapes.Events.model_validate(ask("timeline", limit=2, before=first.next_before).json())
+    first = answers.Events.model_validate(ask("timeline", limit=2).json())
+    second = answers.Events.model_validate(ask("timeline", limit=2, before=first.next_before).json())
 
     assert [each.subject for each in first.events] == ["3", "2"]
     assert [(each.what, each.subject, each.link) for each in second.events] == [

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from app import reading_shapes as shapes
+from app.answers import models as answers
 from loopcast.stores.artifacts import record_snapshot
 from loopcast.stores.decisions import DecisionKind
 from tests.app.client import API, code_of
@@ -35,7 +35,7 @@ def test_versions_say_where_they_stand(read):
     past.decide(DecisionKind.PROMOTION, 3, 2, 3)
     past.decide(DecisionKind.REJECTION, 4, 3, 3, reasons=("not better",))
 
-    found = shapes.Models.model_validate(ask("models").json())
+    found = answers.Models.model_validate(ask("models").json())
 
     assert (found.champion_version, found.predecessor_version) == (3, 2)
     assert [
@@ -52,7 +52,7 @@ def test_a_demotion_puts_another_version_into_service(read):
     past.decide(DecisionKind.PROMOTION, 3, 2, 3)
     past.decide(DecisionKind.DEMOTION, 3, 3, 2, reasons=("it lost its skill",))
 
-    found = shapes.Models.model_validate(ask("models").json())
+    found = answers.Models.model_validate(ask("models").json())
 
     assert [(each.model_version, each.is_champion, each.is_serving) for each in found.versions] == [
         (3, False, True), (2, True, False),
@@ -68,7 +68,7 @@ def test_a_version_leads_back_to_its_data(read):
     past.decide(DecisionKind.PROMOTION, 3, None, 3, figures={"gain_vs_ewma_ratio": float("nan")})
     past.decide(DecisionKind.DEMOTION, 9, 9, 3, decided_at_utc=later(1))
 
-    found = shapes.ModelVersionDetail.model_validate(ask("models/3").json())
+    found = answers.ModelVersionDetail.model_validate(ask("models/3").json())
 
     assert (found.snapshot.url, found.snapshot.n_rows, found.snapshot.n_series) == ("s3://bucket/5a.parquet", 60, 2)
     assert (found.git_commit, found.run_id, found.execution_url) == (
@@ -84,7 +84,7 @@ def test_a_version_of_which_little_is_known_is_shown(read):
     past, ask = read
     past.register(2, execution_url="javascript:alert()", git_commit=None)
 
-    found = shapes.ModelVersionDetail.model_validate(ask("models/2").json())
+    found = answers.ModelVersionDetail.model_validate(ask("models/2").json())
 
     assert (found.snapshot.sha256, found.snapshot.n_rows, found.metrics, found.decisions) == ("5a" * 32, None, None, [])
     assert (found.execution_url, found.git_commit, found.version.last_decision) == (None, None, None)
@@ -104,7 +104,7 @@ def test_decisions_are_told_with_their_figures(read):
     past.decide(DecisionKind.PROMOTION, 3, None, 3, figures={"p_vs_champion": float("nan"), "coverage_80_ratio": 0.79})
     past.decide(DecisionKind.REJECTION, 4, 3, 3, reasons=("not better",))
 
-    found = shapes.Decisions.model_validate(ask("decisions?limit=5").json()).decisions
+    found = answers.Decisions.model_validate(ask("decisions?limit=5").json()).decisions
 
     assert [(each.kind, each.champion_before, each.champion_after) for each in found] == [
         ("rejection", "3", "3"), ("promotion", None, "3"),

@@ -1,5 +1,6 @@
 """The description: its examples are true, and whatever it lets be asked is answered as it says."""
 
+import re
 from datetime import timedelta
 
 import jsonschema_rs
@@ -17,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.answers import ErrorAnswer
+from app.answers.refusals import ErrorAnswer
 from app.api import create_app
 from app.examples import ASK_BY_HISTORY, ASK_BY_NAME, EXPLAIN_BY_NAME
 from loopcast.stores.sessions import MemorySessionStore
@@ -69,6 +70,14 @@ def test_every_example_keeps_its_own_schema(description):
         jsonschema_rs.validate({"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}, example)
 
     assert len(examples) == 11
+
+
+def test_every_shape_has_a_name_of_its_own(description):
+    """Of one word: a generator names classes by it, and gives up two that are called the same."""
+    schemas = description["components"]["schemas"]
+
+    assert [name for name in schemas if not re.fullmatch(r"[A-Za-z]+", name)] == []
+    assert {name: each["title"] for name, each in schemas.items() if each.get("title", name) != name} == {}
 
 
 @pytest.mark.parametrize(

@@ -246,6 +246,16 @@ def test_an_unknown_series_is_a_page_of_its_own(browser):
     assert "none is called <strong>NIX</strong>" in page.text
 
 
+@pytest.mark.parametrize("name", ["%0D%0AX-A:%20b", "%20", "a" * 201])
+@pytest.mark.parametrize("path", ["/forecast.csv", "/forecast/explanation"])
+def test_a_name_that_no_series_can_have_is_not_known(client, path, name):
+    """It is a mistake of who asks, and becomes no part of an answer's head."""
+    answer = client.get(f"{path}?problem=google&series={name}")
+
+    assert code_of(answer)[0] == 422
+    assert "x-a" not in answer.headers
+
+
 @pytest.mark.parametrize("path", ["/forecast?problem=nothing", "/nowhere", f"/queries/{'0' * 32}"])
 def test_a_refusal_is_a_page_for_people_and_json_for_programs(browser, client, path):
     """With the same status, sentence and request id."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from app import answers
+from app.answers import problems as answers
 from tests.app.client import API, code_of
 
 PROBLEMS = f"{API}/problems"

@@ -28,7 +28,7 @@ from loopcast.settings import Settings
 from loopcast.stores.audit import MemoryAuditLog
 from loopcast.stores.database import Database
 from loopcast.stores.files import FileStore
-from loopcast.stores.queries import QueryState
+from loopcast.stores.query import QueryState
 from loopcast.stores.query_store import QueryStore
 from loopcast.stores.tokens import Role
 from loopcast.stores.uploads import UploadStore
@@ -140,6 +140,25 @@ def test_a_query_that_is_none_is_refused_when_it_is_sent(asked, body):
     """422, and nothing waits."""
     assert code_of(asked.post(GOOGLE, body)) == (422, "invalid_request")
     assert asked.get(QUERIES).json()["queries"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "where", "message"),
+    [
+        ({"kind": "nope", "request": {}}, "body.kind", "found 'nope', needs one of explanation, backtest, "),
+        ({"request": {}}, "body.kind", "Field required"),
+        ({"kind": "backtest"}, "body.request", "Field required"),
+        ({"kind": "backtest", "request": {"series_id": 7}}, "body.request.series_id", "Input should be a valid string"),
+        ({"kind": "training", "request": {"reason": "a", "x": 1}}, "body.request.x", "Extra inputs"),
+    ],
+    ids=["kind", "no kind", "no request", "value", "key"],
+)
+def test_a_mistake_in_a_query_is_found_where_it_was_sent(asked, body, where, message):
+    """A program that shows it beside the field needs the way to it, without the names of our shapes."""
+    [mistake] = asked.post(GOOGLE, body).json()["error"]["details"]
+
+    assert mistake["where"] == where
+    assert mistake["message"].startswith(message)
 
 
 def test_a_query_about_a_problem_that_is_not_served_is_refused(asked):

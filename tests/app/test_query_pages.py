@@ -22,7 +22,7 @@ from loopcast.queries.what_if import ask_what_if
 from loopcast.refusals import Reason
 from loopcast.stores.champions import FixedChampions
 from loopcast.stores.decisions import Decision, DecisionKind
-from loopcast.stores.queries import Query, QueryState
+from loopcast.stores.query import Query, QueryState
 from tests.app.client import Client, code_of
 from tests.queried import hear_nothing, make_champion
 

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import re
 import time
 from base64 import urlsafe_b64encode
 from dataclasses import replace
@@ -17,7 +18,7 @@ from pydantic import SecretStr
 from app.api import create_app
 from app.metrics import Metrics
 from app.rates import RateLimit
-from app.signin.people import open_people
+from app.signin.people import MAX_ATTEMPTS, open_people
 from app.signin.sessions import ActiveSessions
 from loopcast.settings import Settings
 from loopcast.stores.audit import Act
@@ -95,6 +96,11 @@ def browser(app):
 def acts_of(app):
     """What the audit has, the earliest first."""
     return [entry.act for entry in app.state.parts.audit.kept]
+
+
+def attempts_of(browser):
+    """Names of the cookies of sign-ins that a browser has under way."""
+    return [name for name in browser.cookies if name.startswith("loopcast-sign-in-")]
 
 
 def test_a_person_comes_in_and_back_to_where_they_wanted_to_go(browser, app):
@@ -306,6 +312,53 @@ def test_a_token_for_several_services_must_name_this_one(browser, provider):
     assert browser.sign_in().status_code == 303
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"kty": "EC", "crv": "brainpoolP256r1", "x": "AA", "y": "AA", "kid": "new"},
+        {"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": 7},
+        {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA", "kid": "new"},
+        {"kty": "RSA"},
+        "nonsense",
+    ],
+    ids=["curve", "kid", "type", "empty", "text"],
+)
+def test_a_key_that_cannot_be_read_keeps_nobody_out(browser, provider, other):
+    """The provider lists one of a kind that is new, beside the one that it signs with."""
+    provider.more_keys = [other]
+
+    assert browser.sign_in().status_code == 303
+
+
+def test_a_token_that_names_no_key_is_signed_by_the_only_one(browser, provider):
+    """A key for encryption beside it is no other."""
+    provider.more_keys = [make_key().as_dict(private=False) | {"use": "enc"}]
+    provider.sign = lambda self, claims: jwt.encode({"alg": "RS256"}, claims, self.keys[-1])
+
+    assert browser.sign_in().status_code == 303
+
+
+def test_a_provider_without_a_key_is_none(browser, provider, caplog):
+    """People are told that it does not answer as it should, and the log why."""
+    provider.metadata = {"jwks_uri": f"{provider.issuer}/.well-known/openid-configuration"}
+
+    assert browser.get("/sign-in?next=/").status_code == 503
+    assert "lists no key with which ID tokens could be signed" in caplog.text
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_code_that_the_provider_does_not_take_is_the_persons_to_send_again(browser, provider, status):
+    """Whichever status the provider gives that: RFC 6749 says 400, Auth0 403."""
+    address = browser.visit_provider()
+    provider.codes.clear()
+    provider.refusal_status = status
+
+    answer = browser.return_to(address)
+
+    assert answer.status_code == 400
+    assert "is not good for this sign-in; begin again at /sign-in" in answer.text
+
+
 def test_a_new_key_of_the_provider_is_found(browser, provider):
     """It is looked for once when a token names it, and not before."""
     browser.sign_in()
@@ -328,12 +381,34 @@ def test_a_code_is_good_for_the_browser_that_began(browser, app):
     assert "his sign-in was not begun in this browser, or over 10 minutes ago" in answer.text
 
 
-def test_a_state_of_another_sign_in_is_refused(browser):
+def test_a_state_of_another_sign_in_is_refused(browser, app):
     """Also in a browser that has begun one."""
-    first = browser.visit_provider()
+    another = Browser(app).visit_provider()
     browser.visit_provider()
 
-    assert browser.return_to(first).status_code == 400
+    assert browser.return_to(another).status_code == 400
+
+
+def test_two_windows_sign_in_at_once(browser):
+    """As a browser does that opens those of yesterday; each comes back to where it was."""
+    first, second = browser.visit_provider("/health"), browser.visit_provider("/models")
+
+    back = [browser.return_to(address).headers["location"] for address in (first, second)]
+
+    assert back == ["/health", "/models"]
+    assert not attempts_of(browser)
+
+
+def test_a_browser_keeps_no_more_sign_ins_than_a_proxy_lets_through(browser):
+    """Each is a cookie that goes with every request; those that nobody comes back from make room."""
+    for _ in range(MAX_ATTEMPTS):
+        browser.visit_provider()
+    assert len(attempts_of(browser)) == MAX_ATTEMPTS
+
+    back = browser.sign_in("/models")
+
+    assert back.headers["location"] == "/models"
+    assert not attempts_of(browser)
 
 
 def test_the_way_back_leads_in_once(browser, app, provider):
@@ -368,7 +443,8 @@ def test_a_sign_in_that_took_too_long_is_refused(browser, monkeypatch):
     address = browser.visit_provider()
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 601)
-    browser.keep("loopcast-sign-in", browser.cookies["loopcast-sign-in"])
+    [name] = attempts_of(browser)
+    browser.keep(name, browser.cookies[name])
 
     assert browser.return_to(address).status_code == 400
 
@@ -377,8 +453,9 @@ def test_a_sign_in_that_took_too_long_is_refused(browser, monkeypatch):
 def test_a_sign_in_that_nobody_here_signed_is_none(browser, change):
     """A cookie that somebody made up, or changed."""
     address = browser.visit_provider()
-    sealed = browser.cookies["loopcast-sign-in"]
-    browser.keep("loopcast-sign-in", change if "." in change else f"{change}{sealed[:-1]}")
+    [name] = attempts_of(browser)
+    sealed = browser.cookies[name]
+    browser.keep(name, change if "." in change else f"{change}{sealed[:-1]}")
 
     assert browser.return_to(address).status_code == 400
 
@@ -427,12 +504,12 @@ def test_cookies_are_out_of_reach_of_scripts_and_other_pages(browser):
     done = browser.sign_in()
 
     attempt = begun.headers["set-cookie"]
-    assert attempt.startswith("loopcast-sign-in=ey")
+    assert re.match("loopcast-sign-in-[0-9a-f]{8}=ey", attempt)
     assert attempt.endswith("; HttpOnly; Max-Age=600; Path=/; SameSite=lax")
     session, gone = done.headers.get_list("set-cookie")
     assert session.startswith("loopcast=")
     assert session.endswith("; HttpOnly; Max-Age=43200; Path=/; SameSite=lax")
-    assert gone.startswith('loopcast-sign-in="";')
+    assert re.match('loopcast-sign-in-[0-9a-f]{8}="";', gone)
     assert "Max-Age=0" in gone
 
 

@@ -234,6 +234,15 @@ def test_the_audit_is_for_admins(person, parts, role):
     assert not parts.audit.kept
 
 
+def test_an_admin_of_some_problems_does_not_read_the_audit_of_all(person):
+    """It tells of other problems, of which they learn nothing; nor are they led there."""
+    admin = person(role=Role.ADMIN, problems=("google",))
+
+    assert code_of(admin.get(AUDIT)) == (403, "forbidden")
+    assert 'href="/audit"' not in admin.get("/tokens").text
+    assert 'href="/audit"' in person(role=Role.ADMIN).get("/tokens").text
+
+
 def test_an_admin_reads_who_did_what(person):
     """The latest first, page by page, under the ids of the requests."""
     admin = person("root", Role.ADMIN)

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from app import answers
+from app.answers import forecasts as answers
 from app.api import create_app
 from loopcast.stores.database import Database
 from loopcast.stores.forecasts import ForecastStore

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from app import reading_shapes as shapes
+from app.answers import track_record as answers
 from app.api import create_app
 from loopcast.stores.database import Database
 from loopcast.stores.tokens import Role
@@ -25,7 +25,7 @@ def read(make_parts, prices, database, name):
 
     def ask(**query):
         answer = client.get(f"{API}/problems/{name}/track-record", params=query)
-        return shapes.TrackRecord.model_validate(answer.json()) if answer.status_code == 200 else answer
+        return answers.TrackRecord.model_validate(answer.json()) if answer.status_code == 200 else answer
 
     return past, ask
 

@@ -82,7 +82,7 @@ def is_within(url: str, origin: str) -> bool:
 def settle(page: Page) -> None:
     """Return when the parts of a page have come that it fetches after itself."""
     page.wait_for_load_state("load")
-    expect(page.locator(".htmx-request, [hx-trigger=load]:has(.loading)")).to_have_count(0)
+    expect(page.locator(".htmx-request, [hx-trigger=load]:has(.loading:visible)")).to_have_count(0)
 
 
 @contextmanager

@@ -3,9 +3,11 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -52,6 +54,18 @@ class Postgres:
         return {str(key): int(n) for key, n in self.rows(query, sorted(ids))}
 
 
+@contextmanager
+def run_postgres() -> Iterator[Postgres]:
+    """A server of its own while the block runs."""
+    folder = Path(tempfile.mkdtemp(prefix="lc-", dir="/tmp"))
+    server = Postgres(folder)
+    server.start()
+    yield server
+    server.stop()
+    embedded.release(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @dataclass(frozen=True)
 class Service:
     """A running service."""
@@ -94,12 +108,12 @@ class Load:
 
     Attributes:
         answers: Of every request that was answered.
-        n_failed: Connections that broke off, and answers that were none.
+        failures: Why connections broke off, and statuses of answers that were none.
     """
 
     service: Service
     answers: list[dict[str, Any]] = field(default_factory=list)
-    n_failed: int = 0
+    failures: list[str] = field(default_factory=list)
     is_over: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -117,9 +131,9 @@ class Load:
                     if status == 200:
                         self.answers.append(answer)
                     else:
-                        self.n_failed += 1
-            except (OSError, http.client.HTTPException):
-                self.n_failed += 1
+                        self.failures.append(f"{status}: {answer}")
+            except (OSError, http.client.HTTPException) as exc:
+                self.failures.append(repr(exc))
                 time.sleep(0.05)
             finally:
                 connection.close()

@@ -18,7 +18,7 @@ from app.asker import LOCAL
 from benchmarks.servers import find_port
 from loopcast.settings import Settings
 from loopcast.stores.opened import Stores
-from loopcast.stores.queries import QueryState
+from loopcast.stores.query import QueryState
 from tests.e2e.conftest import ROOT
 from tests.e2e.serving import Postgres, stop
 from tests.e2e.serving import Service as RunningService

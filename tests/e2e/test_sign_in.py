@@ -1,10 +1,8 @@
 """People sign in to the served process at a provider of somebody else's make, with a real browser too."""
 
 import http.server
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,10 +14,9 @@ import pytest
 
 from benchmarks.chromium import open_browser
 from benchmarks.servers import find_port
-from loopcast.stores import embedded
 from tests.e2e.browser import find_barriers, person
 from tests.e2e.conftest import Run
-from tests.e2e.serving import Postgres, Service, serve, wait_for
+from tests.e2e.serving import Postgres, Service, run_postgres, serve, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -48,13 +45,8 @@ def provider() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
     """The database server, of which the service knows the URL alone."""
-    folder = Path(tempfile.mkdtemp(prefix="lc-", dir="/tmp"))
-    server = Postgres(folder)
-    server.start()
-    yield server
-    server.stop()
-    embedded.release(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    with run_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

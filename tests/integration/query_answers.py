@@ -13,7 +13,7 @@ from app.queries.worker import run_worker
 from loopcast.errors import DataRefusedError, StoreError
 from loopcast.queries.kinds import Report
 from loopcast.stores.opened import Stores
-from loopcast.stores.queries import Query
+from loopcast.stores.query import Query
 
 
 def answer(stores: Stores, query: Query, report: Report) -> Answered:

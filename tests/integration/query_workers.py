@@ -15,7 +15,7 @@ import psutil
 
 from loopcast.queries.kinds import QueryKind
 from loopcast.stores.opened import Stores
-from loopcast.stores.queries import Query, QueryState
+from loopcast.stores.query import Query, QueryState
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 60.0

@@ -21,7 +21,7 @@ from loopcast.stores.champion_cache import open_cache
 from loopcast.stores.decisions import DecisionKind
 from loopcast.stores.opened import Stores
 from loopcast.stores.promotion import promote_by_hand
-from loopcast.stores.queries import Query
+from loopcast.stores.query import Query
 from loopcast.stores.uploads import Upload
 from tests.integration.models import LINEAGE, prefer_higher, register_model
 from tests.networks import save_network

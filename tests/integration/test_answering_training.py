@@ -24,7 +24,7 @@ from loopcast.settings import Settings
 from loopcast.stores.decisions import DecisionKind
 from loopcast.stores.opened import Stores
 from loopcast.stores.promotion import promote_by_hand
-from loopcast.stores.queries import Query
+from loopcast.stores.query import Query
 from tests.integration.models import LINEAGE, TRAINED_UNTIL_UTC, save_model
 from tests.panels import make_panel, make_panel_problem
 from tests.queried import hear_nothing

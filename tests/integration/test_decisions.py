@@ -1,4 +1,4 @@
-"""Decisions come back as they were recorded; the store in memory and the one in PostgreSQL keep the same contract."""
+"""Decisions come back as they were recorded, and are marked once the registry shows them."""
 
 import math
 from datetime import UTC, datetime, timedelta, timezone
@@ -8,22 +8,14 @@ import pytest
 from pydantic import ValidationError
 
 from loopcast.evidence.gate import Rule, Verdict
-from loopcast.stores.decisions import (
-    Decision,
-    DecisionKind,
-    Decisions,
-    DecisionStore,
-    MemoryDecisionStore,
-    as_verdict,
-)
+from loopcast.stores.database import Database
+from loopcast.stores.decisions import Decision, DecisionKind, DecisionStore, as_verdict
 
 
-@pytest.fixture(params=["memory", "postgresql"])
-def decisions(request) -> Decisions:
-    """A store of decisions."""
-    if request.param == "memory":
-        return MemoryDecisionStore()
-    return DecisionStore(request.getfixturevalue("database"))
+@pytest.fixture
+def decisions(database: Database) -> DecisionStore:
+    """Decisions of all tests."""
+    return DecisionStore(database)
 
 
 @pytest.fixture
@@ -128,19 +120,3 @@ def test_a_moment_is_kept_in_utc(decisions, problem):
     assert repr(found.decided_at_utc) == repr(datetime(2024, 3, 1, 7, 30, 0, 123456, tzinfo=UTC))
     with pytest.raises(ValidationError):
         _decision(problem, decided_at_utc=moment.replace(tzinfo=None))
-
-
-def test_a_decision_joins_the_transaction_it_is_given(database, problem):
-    """What the lock guards and the record of it are kept together or not at all."""
-    decisions = DecisionStore(database)
-    decision = _decision(problem)
-
-    with database.locked(problem) as connection:
-        decisions.record(decision, connection)
-        connection.rollback()
-    assert decisions.history(problem) == []
-
-    with database.locked(problem) as connection:
-        decisions.record(decision, connection)
-        assert decisions.history(problem) == []  # not visible to others before the end
-    assert decisions.history(problem) == [decision]

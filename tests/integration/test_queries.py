@@ -12,15 +12,8 @@ from procrastinate.schema import SchemaManager
 
 from loopcast.queries.kinds import QueryKind
 from loopcast.stores.database import Database
-from loopcast.stores.queries import (
-    KeyReusedError,
-    Queries,
-    Query,
-    QueryEndedError,
-    QueryState,
-    TooManyQueriesError,
-    TrainingOpenError,
-)
+from loopcast.stores.queries import KeyReusedError, Queries, TooManyQueriesError, TrainingOpenError
+from loopcast.stores.query import Query, QueryEndedError, QueryState
 from loopcast.stores.query_memory import MemoryQueryStore
 from loopcast.stores.query_store import QueryStore
 

@@ -11,7 +11,7 @@ from app.queries.worker import forget_old
 from loopcast.settings import Settings
 from loopcast.stores.files import FileStore
 from loopcast.stores.opened import Stores
-from loopcast.stores.queries import QueryState
+from loopcast.stores.query import QueryState
 from loopcast.stores.uploads import Upload
 from tests.integration.query_workers import OWNER, Workers, open_workers, wait_for
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from loopcast.errors import StoreError
 from loopcast.stores.registry import Registry
 from loopcast.stores.runs import TrainingRun
 from tests.account_factory import make_account
+from tests.integration.clients import wait_until
 from tests.integration.models import (
     LINEAGE,
     PANEL,
@@ -83,11 +83,13 @@ def test_files_and_tables_come_back_from_a_run(registry, run, problem, tmp_path)
 
 def test_the_system_is_measured_while_a_block_runs(registry, run):
     """Processor and memory of this machine are on the run, sample after sample."""
-    with run.measure_system(every_s=0.05):
-        time.sleep(0.5)
 
-    found = registry.client.get_metric_history(run.run_id, "system/cpu_utilization_percentage")
-    assert len(found) > 2
+    def count_samples() -> int:
+        return len(registry.client.get_metric_history(run.run_id, "system/cpu_utilization_percentage"))
+
+    with run.measure_system(every_s=0.05):
+        wait_until(lambda: count_samples() > 2)
+
     assert "system/system_memory_usage_percentage" in registry.client.get_run(run.run_id).data.metrics
 
 
