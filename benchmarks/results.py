@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from loopcast.evidence.formats import align_columns
+
 FOLDER: Final = Path(__file__).parent / "results"
 CPU_FILE: Final = Path("/proc/cpuinfo")
 PACKAGES: Final = ("torch", "onnxruntime", "numpy", "pandas", "arch", "flytekit", "mlflow", "bentoml", "fastapi")
@@ -23,11 +25,7 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
             t
     EWMA  6.2
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([first.ljust(widths[0]), *(cell.rjust(n) for cell, n in zip(cells, widths[1:], strict=True))])
-        for first, *cells in rows
-    )
+    return "\n".join(align_columns(rows))
 
 
 @dataclass(frozen=True)

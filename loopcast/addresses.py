@@ -22,18 +22,15 @@ def _split_list(value: Any) -> Any:
 
 
 def _check_web_address(secret: SecretStr | None) -> SecretStr | None:
-    if secret is not None:
-        parts = _split(secret, "https://host/path")
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
-            raise ValueError("found an address without TLS, needs https://host/path, or http:// on this machine")
+    if secret is not None and not _is_private(_split(secret, "https://host/path")):
+        raise ValueError("found an address without TLS, needs https://host/path, or http:// on this machine")
     return secret
 
 
 def _check_public_address(address: str | None) -> str | None:
     if address is not None:
         parts = _split(SecretStr(address), "https://host/path")
-        is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-        if not is_safe or parts.query or parts.fragment or parts.username:
+        if not _is_private(parts) or parts.query or parts.fragment or parts.username:
             raise ValueError(f"found {address!r}, needs https://host/path, or http:// on this machine")
     return address
 
@@ -81,6 +78,11 @@ def _split(secret: SecretStr, form: str) -> SplitResult:
     if not is_readable or not text.isprintable() or " " in text:
         raise ValueError(f"cannot be read; needs {form}, with %40 for @ and %2F for / inside a password") from None
     return parts
+
+
+def _is_private(parts: SplitResult) -> bool:
+    """Whether nobody on the way reads what is sent there."""
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
 def is_loopback(host: str) -> bool:

@@ -1,6 +1,6 @@
 """The network candidates: averaged seeds of the residual LSTM, or the linear head alone, with conformal calibration."""
 
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from loopcast.features import Design, window_rows
 from loopcast.model.calibration import conformal_widening
 from loopcast.model.forecaster import Candidate
 from loopcast.model.network import ResidualNetwork
+from loopcast.model.session import BLOCK_ROWS
 from loopcast.model.split import Split
 from loopcast.model.training import (
     TrainedNetwork,
@@ -20,9 +21,6 @@ from loopcast.model.training import (
     train_network,
 )
 from loopcast.typing import Floats, Ints
-
-BLOCK_ROWS: Final = 2048
-"""Windows evaluated at once: 2048 x 84 x 14 floats are 10 MB, so memory does not grow with the number of origins."""
 
 
 class Residual:

@@ -18,18 +18,17 @@ from pandera.typing import DataFrame
 from loopcast.cells import read_cells
 from loopcast.config import Problem
 from loopcast.contracts import Panel
-from loopcast.errors import DataRefusedError, ProblemError
+from loopcast.errors import ProblemError
 from loopcast.features import Design, build_design
 from loopcast.health.quality import Intake
 from loopcast.objections import judge_series, judge_splits, tally_series
 from loopcast.panel import build_panel, segment_ids
-from loopcast.refusals import Ingest, Reason, check_refusals
+from loopcast.refusals import COPIES, Ingest, find_refusal
 from loopcast.replay.faults import Faults, spoil_source
 from loopcast.typing import Bools, Floats, Ints, Times
 
 MOMENT: Final = "datetime64[us]"
 BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
-COPIES: Final = frozenset({Reason.DUPLICATE, Reason.CONFLICTING_DUPLICATE})
 
 
 class Key(NamedTuple):
@@ -197,11 +196,7 @@ class Archive:
         quarantine = edition.ingest.quarantine
         known = quarantine[has_come[quarantine["row_number"].to_numpy()]]
         found = Ingest(panel, known, (), (*objections, *splits), int(has_come.sum()))
-        try:
-            check_refusals(found, self.problem)
-        except DataRefusedError as exc:
-            return str(exc)
-        return None
+        return find_refusal(found, self.problem) or None
 
     def _count_intake(self, edition: Edition, has_come: Bools, before: datetime) -> Intake:
         is_new = has_come & (edition.row_utc > as_moment(before))

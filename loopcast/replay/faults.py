@@ -72,6 +72,21 @@ class Faults(Section):
     faults: tuple[Fault, ...] = ()
 
 
+def describe_fault(fault: Fault) -> str:
+    """What goes wrong, in words."""
+    match fault.kind:
+        case FaultKind.UNADJUSTED_SPLIT:
+            return f"A split of {fault.amount:g} for one, not adjusted for {fault.days} days"
+        case FaultKind.FROZEN_FEED:
+            return f"The feed repeats one row for {fault.days} days"
+        case FaultKind.MISSING_DAYS:
+            return f"No row comes in for {fault.days} days"
+        case FaultKind.BIASED_FORECASTS:
+            return f"The model in service forecasts {fault.amount:g} deviations too high"
+        case FaultKind.POISONED_MODEL:
+            return f"A model is put into service by hand whose intervals are {fault.amount:g} times as wide"
+
+
 def spoil_source(raw: pd.DataFrame, fault: Fault, problem: Problem) -> pd.DataFrame:
     """The source as it looks while the fault lasts; it is not changed itself.
 

@@ -95,7 +95,7 @@ def summarize_replay(outcome: Outcome) -> str:
     lines = [f"{outcome.title}: {n_days:,} trading days, {outcome.days[0]} to {outcome.days[-1]}", ""]
     if incidents := list_incidents(outcome):
         rows = [["", *HEADS], *([f"{each.number}  {each.begin}", *fill_row(each)] for each in incidents)]
-        lines += [*_align_left(rows), ""]
+        lines += [*align_columns(rows, n_left=len(HEADS) - 1), ""]
     for alarms in list_alarms(outcome):
         lines.append(f"Also told: {name_finding(alarms.finding)}, {', '.join(map(str, alarms.days))}")
     skills = [["", "skill", "trainings"]]
@@ -210,16 +210,3 @@ def _list_deeds(outcome: Outcome, first: int, end: int) -> Iterator[str]:
                 yield "not trained: data refused"
             case What.ROLLED_BACK:
                 yield f"rolled back to {each.version}"
-
-
-def _align_left(rows: list[list[str]]) -> list[str]:
-    """Rows as lines; the last two columns are figures, to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    n_texts = len(widths) - 2
-    return [
-        "  ".join(
-            cell.ljust(width) if k < n_texts else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]

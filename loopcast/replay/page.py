@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from loopcast.evidence.formats import format_percent
 from loopcast.evidence.ink import write_png, write_svg
+from loopcast.evidence.page import open_templates
 from loopcast.replay.incidents import HEADS, POLICY_NAMES, fill_row, list_incidents
 from loopcast.replay.outcome import Outcome, Policy
 from loopcast.replay.timeline import draw_timeline
@@ -38,15 +38,12 @@ def write_replay(outcome: Outcome, folder: Path) -> ReplayPaths:
 
 def render_replay(outcome: Outcome) -> str:
     """The page, readable in light and dark; all texts are escaped."""
-    environment = Environment(
-        loader=PackageLoader("loopcast.replay", ""), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     arms = [
         (POLICY_NAMES[each], format_percent(outcome.skill_ratio(each), sign="+"), outcome.n_trainings[each])
         for each in Policy
     ]
-    return environment.get_template("replay.html.jinja").render(
+    template = open_templates("loopcast.replay").get_template("replay.html.jinja")
+    return template.render(
         outcome=outcome,
         picture=Markup(write_svg(draw_timeline(outcome))),  # noqa: S704  # our own drawing, its texts escaped
         heads=HEADS,

@@ -15,15 +15,16 @@ from loopcast.health.steps import Column, measure_columns
 from loopcast.progress import track
 from loopcast.replay.archive import Archive, View, as_moment
 from loopcast.replay.faults import Faults
+from loopcast.replay.log import Library, Log
+from loopcast.replay.loop import Loop
 from loopcast.replay.outcome import ArmDays, Outcome, Policy, What
-from loopcast.replay.service import Library, Log
+from loopcast.replay.service import Service, walk_unwatched
 from loopcast.replay.versions import (
     Version,
     judge_challenger,
     train_challenger,
     train_side_by_side,
 )
-from loopcast.replay.walk import Loop, Service, walk_unwatched
 from loopcast.typing import Floats, Ints
 
 N_SEEDS: Final = 2

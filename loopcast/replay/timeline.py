@@ -6,11 +6,11 @@ from typing import Final, NamedTuple
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from loopcast.evidence.ink import ACCENT, BAND_80_ALPHA, GRID, INK, MISS, MUTED, SECOND, STYLE
+from loopcast.evidence.ink import ACCENT, BAND_80_ALPHA, GRID, INK, MISS, MUTED, SECOND, STYLE, mark_dates
 from loopcast.replay.incidents import (
     POLICY_NAMES,
     Incident,
@@ -65,9 +65,7 @@ def draw_timeline(outcome: Outcome) -> Figure:
     for note in notes:
         for axes in (price, skill, cusum):
             axes.axvline(_number(note.day), color=note.colour, linewidth=0.8, alpha=0.55, zorder=1)
-    locator = AutoDateLocator(minticks=4, maxticks=12)  # type: ignore[no-untyped-call]
-    cusum.xaxis.set_major_locator(locator)
-    cusum.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    mark_dates(cusum, most=12)
     first, last = _number(outcome.days[0]), _number(outcome.days[-1])
     cusum.set_xlim(first, last + 0.13 * (last - first))
     return figure

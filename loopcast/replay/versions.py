@@ -13,7 +13,6 @@ from loopcast.contracts import OriginLosses
 from loopcast.evidence.backtest import backtest_panel, measure_losses
 from loopcast.evidence.gate import Verdict, decide
 from loopcast.features import Design, build_design
-from loopcast.health.profile import Profile, build_profile, replay_steps
 from loopcast.model.fitting import refit_candidate
 from loopcast.model.forecaster import Candidate
 from loopcast.model.processes import open_workers
@@ -134,15 +133,6 @@ def judge_challenger(challenger: Challenger, champion: Version | None, view: Vie
         champion_age_days=age_days,
         has_champion_lost_skill=champion is not None,
     )
-
-
-def profile_training(version: Version, view: View, problem: Problem) -> Profile:
-    """What the version was trained on: what its days in service are held against."""
-    design = build_design(view.panel, problem)
-    is_forecast = np.array([problem.is_forecast(name) for name in design.series_ids])
-    rows = np.flatnonzero(design.is_origin & is_forecast[design.series])
-    steps = replay_steps(design, rows, version.answering.quantiles(design, rows), problem)
-    return build_profile(view.panel, steps, problem, problem.monitoring)
 
 
 def shorten_evidence(problem: Problem, view: View) -> Problem:

@@ -4,7 +4,6 @@ What calls for an action stands in `health.verdict`; who acts, and how it is rem
 `docs/adr/0011-acting.md` draws the states.
 """
 
-import socket
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -16,7 +15,7 @@ from pydantic import BaseModel, Field
 from loopcast.evidence.record import RECORD, Moment
 from loopcast.health.condition import Finding
 from loopcast.health.day import DayJudgement
-from loopcast.stores.run_states import describe_process
+from loopcast.stores.run_states import is_alive
 
 MAX_ATTEMPTS: Final = 3
 """Trainings that may fail before an action is given up: with a monitoring a day, three days in which somebody, who was
@@ -84,9 +83,9 @@ class Action(BaseModel):
         """Whether somebody is at it who may be alive."""
         if self.state is not ActionState.RUNNING:
             return False
-        host, _, rest = self.process.rpartition(" ")[0].partition(" ")
-        if host == socket.gethostname():
-            return describe_process(int(rest)) == self.process
+        is_running = is_alive(self.process)
+        if is_running is not None:
+            return is_running
         return self.lease_until_utc is not None and at_utc < self.lease_until_utc
 
     def begin(self, holder: str, process: str, at_utc: datetime) -> "Action":

@@ -5,15 +5,13 @@ the aliases that follow from it are kept by MLflow, and moved in `promotion`.
 """
 
 import json
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID, uuid4
 
-from psycopg import Connection
-from psycopg.rows import TupleRow, dict_row
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, Field
 
@@ -39,7 +37,6 @@ SELECT_UNAPPLIED = (
     "WHERE problem = %s AND applied_at_utc IS NULL ORDER BY position"
 )
 MARK_APPLIED = "UPDATE loopcast.decisions SET applied_at_utc = now() WHERE id = %s AND applied_at_utc IS NULL"
-
 
 BY_HAND_RULE: Final = "by_hand"
 """Of a promotion that a person decided without the gate."""
@@ -79,85 +76,38 @@ class Decision(BaseModel):
     id: UUID = Field(default_factory=uuid4)
 
 
-class Decisions(Protocol):
-    """Where decisions are kept."""
-
-    def record(self, decision: Decision, connection: Connection[TupleRow] | None = None) -> None:
-        """Keep a decision, once however often it is recorded; with a connection, in the transaction that is open."""
-
-    def history(self, problem: str, limit: int | None = 100) -> list[Decision]:
-        """The last decisions about a problem, the latest first; all of them without a limit."""
-
-    def problems(self) -> list[str]:
-        """The problems about whose models something was decided, by name."""
-
-    def unapplied(self, problem: str) -> list[Decision]:
-        """The decisions about a problem that the registry may not show yet, the earliest first."""
-
-    def mark_applied(self, decision: Decision) -> None:
-        """Remember that the registry shows a decision."""
-
-
 @dataclass(frozen=True)
 class DecisionStore:
-    """`Decisions` in PostgreSQL."""
+    """Decisions in PostgreSQL."""
 
     database: Database
 
-    def record(self, decision: Decision, connection: Connection[TupleRow] | None = None) -> None:
-        """See `Decisions`."""
+    def record(self, decision: Decision) -> None:
+        """Keep a decision, once however often it is recorded."""
         row = json.loads(decision.model_dump_json())
         row["figures"] = Jsonb(row["figures"])
-        with self.database.connect() if connection is None else nullcontext(connection) as transaction:
-            transaction.execute(INSERT, row)
+        with self.database.connect() as connection:
+            connection.execute(INSERT, row)
 
     def history(self, problem: str, limit: int | None = 100) -> list[Decision]:
-        """See `Decisions`."""
+        """The last decisions about a problem, the latest first; all of them without a limit."""
         with self.database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
             return [Decision.model_validate(row) for row in cursor.execute(SELECT, [problem, limit])]
 
     def problems(self) -> list[str]:
-        """See `Decisions`."""
+        """The problems about whose models something was decided, by name."""
         with self.database.connect() as connection:
             return [str(name) for (name,) in connection.execute(SELECT_PROBLEMS)]
 
     def unapplied(self, problem: str) -> list[Decision]:
-        """See `Decisions`."""
+        """The decisions about a problem that the registry may not show yet, the earliest first."""
         with self.database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
             return [Decision.model_validate(row) for row in cursor.execute(SELECT_UNAPPLIED, [problem])]
 
     def mark_applied(self, decision: Decision) -> None:
-        """See `Decisions`."""
+        """Remember that the registry shows a decision."""
         with self.database.connect() as connection:
             connection.execute(MARK_APPLIED, [decision.id])
-
-
-@dataclass(frozen=True)
-class MemoryDecisionStore:
-    """`Decisions` of this process, for tests and trials without a database."""
-
-    kept: dict[UUID, Decision] = field(default_factory=dict)
-    applied: set[UUID] = field(default_factory=set)
-
-    def record(self, decision: Decision, connection: Connection[TupleRow] | None = None) -> None:
-        """See `Decisions`; there is no transaction to join."""
-        self.kept.setdefault(decision.id, decision)
-
-    def history(self, problem: str, limit: int | None = 100) -> list[Decision]:
-        """See `Decisions`."""
-        return [decision for decision in reversed(self.kept.values()) if decision.problem == problem][:limit]
-
-    def problems(self) -> list[str]:
-        """See `Decisions`."""
-        return sorted({decision.problem for decision in self.kept.values()})
-
-    def unapplied(self, problem: str) -> list[Decision]:
-        """See `Decisions`."""
-        return [each for each in self.kept.values() if each.problem == problem and each.id not in self.applied]
-
-    def mark_applied(self, decision: Decision) -> None:
-        """See `Decisions`."""
-        self.applied.add(decision.id)
 
 
 def as_verdict(decision: Decision) -> Verdict | None:

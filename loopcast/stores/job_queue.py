@@ -10,6 +10,8 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from loopcast.stores.database import lock
+
 SCHEMA: Final = "procrastinate"
 QUEUE: Final = "queries"
 TASK: Final = "answer_query"
@@ -54,6 +56,6 @@ def count_workers(connection: Connection[TupleRow]) -> int:
 
 def delete_dead_jobs(connection: Connection[TupleRow]) -> None:
     """Take from workers that give no sign of life what they held; what runs there is noticed to be lost."""
-    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('queries/dead jobs', 0))")
+    lock(connection, "queries/dead jobs")
     enter_schema(connection)
     connection.execute(DELETE_DEAD_JOBS, [STALLED_S])

@@ -12,7 +12,7 @@ from psycopg import Connection, errors, sql
 from psycopg.rows import TupleRow
 
 from loopcast.errors import StoreError
-from loopcast.stores.database import Database
+from loopcast.stores.database import Database, lock
 
 EDGES: Final = ("forecasts_before_1970", "forecasts_from_2100")
 DROP_LOCK: Final = "forecast partitions/drop"
@@ -22,7 +22,6 @@ FORGET_LOCK: Final = "forecast partitions/forget"
 MAX_WAIT: Final = "10s"
 """How long dropping a partition waits for who uses it; meanwhile others wait behind it."""
 SHARE_LOCK = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 FIND = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'loopcast.forecasts'::regclass ORDER BY 1"
 FIND_MONTHS = sql.SQL("""
     SELECT to_char(month, 'YYYY_MM') FROM (
@@ -87,7 +86,7 @@ def _forget_partition(database: Database, name: str, issued_before_utc: datetime
     try:
         with database.connect() as connection:
             connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(MAX_WAIT))
-            connection.execute(LOCK, [DROP_LOCK])
+            lock(connection, DROP_LOCK)
             if name in EDGES:
                 return connection.execute(DELETE.format(partition=partition), [issued_before_utc]).rowcount
             if _ask(connection, IS_IN_USE.format(partition=partition), [issued_before_utc]):

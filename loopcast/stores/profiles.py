@@ -5,19 +5,12 @@ It is made at the training and kept beside the model; for a version of before, w
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from pandera.typing import DataFrame
-
-from loopcast.config import Problem
-from loopcast.contracts import Panel
-from loopcast.features import Design, build_design
-from loopcast.health.profile import Profile, build_profile, replay_steps
+from loopcast.health.profile import Profile, profile_model
 from loopcast.model.served import open_served_model
 from loopcast.sections.monitoring import Monitoring
 from loopcast.stores.artifacts import ArtifactStore
-from loopcast.typing import Floats, Ints
 
 if TYPE_CHECKING:
     from loopcast.stores.model_version import ModelVersion
@@ -25,27 +18,6 @@ if TYPE_CHECKING:
 
 PROFILE: Final = "profile"
 """Name of the text among the artifacts of a training's run."""
-
-
-class Forecasting(Protocol):
-    """What a profile needs of a model."""
-
-    def quantiles(self, design: Design, rows: Ints) -> Floats:
-        """As `Forecaster.quantiles`."""
-
-
-def profile_model(model: Forecasting, panel: DataFrame[Panel], problem: Problem, limits: Monitoring) -> Profile:
-    """The profile of a model in its own training data, of the series that it forecasts.
-
-    Args:
-        problem: As the model was trained on it.
-        limits: The window, for which thresholds are calibrated.
-    """
-    design = build_design(panel, problem)
-    is_wanted = np.array([problem.is_forecast(name) for name in design.series_ids])
-    rows = np.flatnonzero(design.is_origin & is_wanted[design.series])
-    steps = replay_steps(design, rows, model.quantiles(design, rows), problem)
-    return build_profile(panel, steps, problem, limits)
 
 
 def read_profile(

@@ -71,9 +71,9 @@ def _is_left_over(run: "Run") -> bool:
     tag = run.data.tags.get(PROCESS_TAG)
     if tag is None:
         return False
-    host, pid, _ = tag.rsplit(" ", 2)
-    if host == socket.gethostname():
-        return tag != describe_process(int(pid))
+    is_running = is_alive(tag)
+    if is_running is not None:
+        return not is_running
     return datetime.now(UTC) - datetime.fromtimestamp(run.info.start_time / 1000, UTC) > LEFT_OVER_AFTER
 
 
@@ -84,3 +84,9 @@ def describe_process(pid: int | None = None) -> str:
         return f"{socket.gethostname()} {process.pid} {process.create_time():.0f}"
     except psutil.NoSuchProcess:
         return ""
+
+
+def is_alive(process: str) -> bool | None:
+    """Whether a process that `describe_process` named still runs; None for one of another machine, or none at all."""
+    host, _, rest = process.partition(" ")
+    return describe_process(int(rest.partition(" ")[0])) == process if host == socket.gethostname() else None

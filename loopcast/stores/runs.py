@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -23,14 +22,10 @@ if TYPE_CHECKING:
 
 SAMPLE_EVERY_S: Final = 5.0
 """Between samples of processor and memory; one costs 20 ms."""
-LEFT_OVER_AFTER: Final = timedelta(days=1)
-"""Age at which an open run counts as dead where its process cannot be looked at; no training takes as long."""
 MAX_METRICS, MAX_PARAMETERS = 1000, 100
 """What MLflow takes in one call."""
 MAX_PARAMETER_LENGTH, MAX_TAG_LENGTH = 6000, 8000
 """Characters that MLflow takes."""
-PROCESS_TAG: Final = "process"
-
 ERROR_TAG: Final = "error"
 
 T = TypeVar("T")

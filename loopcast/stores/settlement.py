@@ -1,8 +1,8 @@
 """Carries decisions about the champion out, so that rows and aliases agree however a process ends.
 
 A decision is committed, then the alias moves, then the version is tagged, then the row is marked as applied. What a
-process left undone when it was killed is done by whoever settles next. Which decision is
-taken stands in `promotion`.
+process left undone when it was killed is done before the next decision is taken; which one that is stands in
+`promotion`.
 
 Source: Mohan et al. (1992), ARIES: what is to be done is on disk first, and doing it twice changes nothing.
 """

@@ -72,7 +72,7 @@ def test_nothing_is_said_of_nothing():
     pending = sum_up_track(make_rows(30, **dict.fromkeys(SUMMED, 0.0) | {"n_steps": 3.0}))
 
     for found, n_steps in ((nothing, 0), (pending, 90)):
-        assert found.by_day == ()
+        assert (found.curve.day_utc, found.curve.n_judged, found.curve.skill_ratio) == ([], [], [])
         assert found.overall.model_dump() == {
             "n_steps": n_steps, "n_judged": 0, "n_pending": n_steps, "loss": None, "skill_ratio": None,
             "coverage_80_ratio": None, "coverage_95_ratio": None, "absolute_error": None, "persistence_error": None,
@@ -93,12 +93,15 @@ def test_errors_are_those_of_steps_of_which_both_are_known():
 
 def test_a_point_of_the_curve_covers_a_quarter():
     """Its figures are those of the last judged days up to it; days on which nothing was judged do not count."""
-    rows = make_rows(200, n_covered_80=np.r_[np.zeros(100), np.ones(100)], n_judged=np.r_[np.ones(199), 0.0])
+    n_covered = np.r_[np.ones(199 - TRAILING_DAYS), np.zeros(TRAILING_DAYS - 1), 1.0, 0.0]
+    rows = make_rows(200, n_covered_80=n_covered, n_judged=np.r_[np.ones(199), 0.0])
 
-    last = sum_up_track(rows).by_day[-1]
+    curve = sum_up_track(rows).curve
 
-    assert last.day_utc == rows["day_utc"].iloc[198].to_pydatetime()
-    assert (last.n_judged, last.trailing.n_judged, last.trailing.coverage_80_ratio) == (1, TRAILING_DAYS, 1.0)
+    assert curve.day_utc[-1] == rows["day_utc"].iloc[198].to_pydatetime()
+    assert curve.n_judged[-1] == 1
+    assert curve.coverage_80_ratio[-2:] == [pytest.approx(1 / TRAILING_DAYS)] * 2
+    assert curve.coverage_80_ratio[0] == 1
 
 
 @pytest.mark.parametrize(
@@ -106,10 +109,10 @@ def test_a_point_of_the_curve_covers_a_quarter():
 )
 def test_a_curve_begins_late_and_stays_short(n_days, n_points):
     """A few days would begin it with noise; of long ones every second day is shown, the last among them."""
-    days = sum_up_track(make_rows(n_days)).by_day
+    curve = sum_up_track(make_rows(n_days)).curve
 
-    assert len(days) == n_points
-    assert sum(each.n_judged for each in days) == (n_days if n_points else 0)
+    assert len(curve.day_utc) == len(curve.error_ratio) == n_points
+    assert sum(curve.n_judged) == (n_days if n_points else 0)
 
 
 def test_a_gain_is_told_apart_from_chance():
