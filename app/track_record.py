@@ -13,6 +13,7 @@ from app.errors import ErrorCode, Refusal
 from app.parts import Asked, read_asked
 from app.reading import read_recent
 from app.requests import MAX_NAME_CHARACTERS
+from loopcast.health.day import reach_in_days
 from loopcast.health.track_record import TrackFigures, sum_up_track
 from loopcast.stores.database import Database
 from loopcast.stores.model_versions import ModelVersionStore
@@ -62,13 +63,19 @@ async def find_track_record(
         what = f"query.since: found {since}, needs a day up to {until}, which `until` says"
         raise Refusal(422, ErrorCode.INVALID_REQUEST, what)
 
+    champions = asked.parts.champions
+    served = champions.get(problem).model.problem if problem in champions.names() else None
+
     def read(database: Database) -> answers.TrackRecord:
         store = TrackRecordStore(database)
         rolled = store.find_rolled(problem)
         first, last = _bound_days(since, until, rolled)
         chosen = Chosen(problem, _begin(first), _begin(last) + DAY, series, version, horizon)
         sums = store.read_sums(chosen)
-        known = sum_up_track(sums[~sums["is_trained"]])
+        n_steps = int(sums["horizon"].max()) if len(sums) else 1
+        # Without a champion it is not known how long a step is; it is taken for a day.
+        reach = reach_in_days(served, n_steps) if served else n_steps
+        known = sum_up_track(sums[~sums["is_trained"]], reach)
         return answers.TrackRecord(
             problem=problem,
             series_id=series,

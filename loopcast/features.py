@@ -81,7 +81,8 @@ class Design:
         segments: First and last row of each run of neighbouring steps, shape (S, 2).
         position: Steps since the head of the segment, shape (N,).
         is_ready: Whether a forecast can be made at the row: warmed up and observed.
-        is_origin: Whether the row is ready and all its targets were observed.
+        is_origin: Whether the row is ready, its series moved in the longest window, and all its targets were observed.
+            What stands still is forecast, but every interval holds it: trained on, it would narrow those of the others.
         feature_names: Names of the features, length F.
     """
 
@@ -186,7 +187,10 @@ def design_steps(steps: Steps, problem: Problem) -> Design:
     if problem.columns.series_id is not None:
         features += [_market_mean(surprise, inverse) for surprise in features[1:3]]
     pattern, patterns = calendar_patterns(unique, problem)
-    is_ready = (position >= problem.features.scales[-1]) & ~steps.is_filled & np.isfinite(scale)
+    longest = problem.features.scales[-1]
+    is_ready = (position >= longest) & ~steps.is_filled & np.isfinite(scale)
+    rows = np.arange(n_rows)
+    last_move = np.maximum.accumulate(np.where(change != 0, rows, -longest))
     return Design(
         series_ids=steps.series_ids,
         series=steps.series,
@@ -205,7 +209,7 @@ def design_steps(steps: Steps, problem: Problem) -> Design:
         segments=np.stack([heads, heads + lengths - 1], axis=1),
         position=position,
         is_ready=is_ready,
-        is_origin=is_ready & np.isfinite(targets).all(axis=1),
+        is_origin=is_ready & (rows - last_move < longest) & np.isfinite(targets).all(axis=1),
         feature_names=feature_names(problem),
     )
 

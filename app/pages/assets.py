@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,8 @@ MEDIA_TYPES: Final = {
 FOREVER: Final = "public, max-age=31536000, immutable"
 """At an address that names the content; at any other the browser asks again."""
 DIGEST_CHARACTERS: Final = 12
+NO_WEIGHT: Final = re.compile(r"\s*q=0(\.0*)?\s*")
+"""RFC 9110, section 12.4.2."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -64,7 +67,7 @@ async def get_asset(digest: str, name: str, request: Request) -> Response:
     asset = read_assets().get(name)
     if asset is None:
         raise HTTPException(404)
-    is_compressed = "gzip" in request.headers.get("accept-encoding", "")
+    is_compressed = takes_gzip(request.headers.get("accept-encoding", ""))
     headers = {
         "cache-control": FOREVER if request.url.path == asset.address else "no-cache",
         "vary": "accept-encoding",
@@ -72,6 +75,19 @@ async def get_asset(digest: str, name: str, request: Request) -> Response:
     if is_compressed:
         headers["content-encoding"] = "gzip"
     return Response(asset.compressed if is_compressed else asset.content, 200, headers, asset.media_type)
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether a header names gzip as what may be answered; a weight of 0 says that it may not.
+
+    >>> [takes_gzip(header) for header in ("br, gzip", "gzip;q=0.5", "gzip; q=0, br", "GZIP;Q=0.0", "identity", "")]
+    [True, True, False, False, False, False]
+    """
+    for each in accept_encoding.lower().split(","):
+        name, _, weight = each.partition(";")
+        if name.strip() == "gzip":
+            return not NO_WEIGHT.fullmatch(weight)
+    return False
 
 
 def _read_asset(path: Path) -> Asset:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Literal
 
 import numpy as np
@@ -102,12 +101,3 @@ def shorten(values: Values | Floats) -> list[float | None]:
     scale = 10.0 ** np.clip(SIGNIFICANT_DIGITS - 1 - place, 0, 300)
     rounded = (np.round(known * scale) / scale).tolist()
     return [None if math.isnan(each) else each for each in rounded]
-
-
-def as_seconds(moment: datetime) -> float:
-    """A moment on the axis of a chart.
-
-    >>> as_seconds(datetime.fromisoformat("1970-01-02T00:00:00+00:00"))
-    86400.0
-    """
-    return moment.timestamp()

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from app.answers import models as answers
 from app.pages.figures import show_percent
-from loopcast.evidence.formats import name_within
+from loopcast.evidence.formats import format_chance, name_within
 from loopcast.evidence.gate import NAIVE_BASELINES, Rule
 from loopcast.stores.decisions import DecisionKind
 
@@ -17,8 +17,6 @@ RULES: Final = {
     ),
     Rule.IN_PLACE_OF_LOST_SKILL: "It is not worse than the champion before it, which has lost its skill in service",
 }
-LEAST_P: Final = 0.001
-"""Smaller chances are written as being below it."""
 
 
 class GateFigure(NamedTuple):
@@ -69,11 +67,4 @@ def list_gate_figures(decision: answers.Decision) -> list[GateFigure]:
 
 
 def _show_chance(p_value: float | None) -> str:
-    """A p value.
-
-    >>> _show_chance(0.0312), _show_chance(1e-9), _show_chance(None)
-    ('p = 0.031', 'p < 0.001', '')
-    """
-    if p_value is None:
-        return ""
-    return f"p < {LEAST_P:g}" if p_value < LEAST_P else f"p = {p_value:.3f}"
+    return "" if p_value is None else format_chance(p_value)

@@ -3,21 +3,25 @@
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
+import numpy as np
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.answers import health as answers
 from app.loop_health import find_events, find_health
-from app.pages.drawing import Chart, Line, Mark, as_seconds
+from app.pages.drawing import Chart, Line, Mark
 from app.pages.events import list_events
+from app.pages.fan import name_clock, place_times
 from app.pages.navigation import choose_problem
 from app.pages.rendering import compose, render, show_kept
 from app.pages.strip import ASPECTS, draw_strip
 from app.parts import read_asked
+from loopcast.config import Problem
 from loopcast.grid import has_calendar_steps
 from loopcast.health.drift import Measure
 from loopcast.stores.actions import ActionKind
+from loopcast.typing import Times
 
 N_EVENTS: Final = 30
 """Of the list; more are fetched as one goes."""
@@ -58,7 +62,7 @@ async def show_health(request: Request, problem: Annotated[str, Query(max_length
             look=look,
             is_stale=look is not None and _is_stale(look),
             strip=draw_strip(found.curve, happened.events, kind),
-            nearness=draw_nearness(found.curve),
+            nearness=draw_nearness(found.curve, kind),
             aspects=ASPECTS,
             measures=MEASURES,
             actions=ACTIONS,
@@ -82,13 +86,14 @@ async def show_events(
     return render(request, "_events.html.jinja", **list_events(happened, kind))
 
 
-def draw_nearness(curve: answers.HealthCurve) -> Chart:
+def draw_nearness(curve: answers.HealthCurve, problem: Problem) -> Chart:
     """How near each look came to an alarm, of drift and of lost skill, in shares of the way there."""
+    times: Times = np.array([each.replace(tzinfo=None) for each in curve.as_of_utc], dtype="datetime64[us]")
     return Chart(
         title="How near to an alarm",
         unit="%",
-        times=[as_seconds(each) for each in curve.as_of_utc],
-        clock="date",
+        times=place_times(times, problem),
+        clock=name_clock(problem),
         lines=[
             Line("Drift", list(curve.drift_excess), "second"),
             Line("Lost skill", list(curve.skill_excess), "accent"),

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.pages.assets import locate_asset
+from app.pages.assets import locate_asset, takes_gzip
 from app.pages.figures import show_count, show_day, show_instant, show_number, show_percent, show_sentence, show_zone
 from app.pages.navigation import link_to, list_links, list_problems
 from app.parts import read_asked
@@ -88,7 +88,7 @@ def send_page(request: Request, page: Page, headers: Mapping[str, str] | None = 
     """HTML as a browser gets it."""
     answered = {**PAGE_HEADERS, **(headers or {})}
     content = page.content
-    if page.compressed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+    if page.compressed is not None and takes_gzip(request.headers.get("accept-encoding", "")):
         content = page.compressed
         answered["content-encoding"] = "gzip"
     return Response(content, page.status, answered, "text/html; charset=utf-8")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loopcast.cli.opening import ProblemName, open_stores
+from loopcast.cli.opening import ProblemName, name_problems, open_stores
 from loopcast.errors import StoreError
 
 if TYPE_CHECKING:
@@ -33,13 +33,15 @@ def list_alerts(stores: "Stores", problem: str, limit: int, *, is_resent: bool =
         is_resent: Whether to try first to send, on every channel, what has not arrived yet.
 
     Raises:
-        StoreError: The problem never had an alert.
+        StoreError: Nobody knows the problem.
     """
     if is_resent:
         stores.alerts.outbox.send_pending(is_urgent=True)
     found = stores.alerts.history(problem, limit)
+    if not found and problem not in stores.decisions.problems():
+        raise StoreError(f"{problem} has no alerts; {name_problems(stores)}")
     if not found:
-        raise StoreError(f"{problem} has no alerts; either all is well, or the problem has another name")
+        yield f"{problem}: no alerts"
     for episode in found:
         yield from describe_episode(episode)
 

@@ -18,6 +18,7 @@ def check(config: Annotated[Path, typer.Argument(help="YAML of a problem.")]) ->
 
     from loopcast.evidence.thinning import thin_folds
     from loopcast.features import build_design
+    from loopcast.health.day import reach_in_days
     from loopcast.model.split import split_for_service, split_walk_forward
     from loopcast.panel import build_panel
     from loopcast.refusals import check_refusals
@@ -38,6 +39,12 @@ def check(config: Annotated[Path, typer.Argument(help="YAML of a problem.")]) ->
         typer.echo(
             f"- {n_dates} dates to test, needs gate.min_dates = {n_needed} to promote a model; widen the source, or "
             "lower gate.min_dates, or start earlier by backtest.initial_steps"
+        )
+    n_days, least = reach_in_days(problem, problem.monitoring.window_steps), problem.monitoring.min_judged
+    if n_days < least:
+        typer.echo(
+            f"- monitoring.window_steps = {problem.monitoring.window_steps} holds {n_days} days at most, needs "
+            f"monitoring.min_judged = {least} to judge coverage; raise the one, or lower the other"
         )
     times = ingest.panel["timestamp_utc"].dt.tz_convert(problem.time_zone)
     typer.echo(

@@ -54,8 +54,9 @@ def _tell(outcome: BatchOutcome, steps: Sequence[ForecastStep], problem: Problem
     if n_hidden:
         yield f"{n_hidden:,} more series are not shown"
     first, last = (format_time(problem, each) for each in (outcome.first_origin_utc, outcome.last_origin_utc))
+    forecasts = f"{outcome.n_forecasts:,} forecast{'' if outcome.n_forecasts == 1 else 's'}"
     yield (
-        f"{outcome.n_forecasts:,} forecasts of {outcome.n_series:,} series by version {outcome.version}, "
+        f"{forecasts} of {outcome.n_series:,} series by version {outcome.version}, "
         f"{outcome.n_new:,} new; origins from {first} to {last}"
     )
     yield f"{outcome.n_actuals_new:,} new actuals, {outcome.n_actuals_corrected:,} corrected"

@@ -33,6 +33,8 @@ STEP_NAMES: Final = {
 """Frequencies as people say them; any other is "step"."""
 DASH: Final = "–"
 """What stands for an undefined figure."""
+LEAST_P: Final = 0.001
+"""Smaller chances are written as being below it."""
 
 
 def name_candidate(name: str) -> str:
@@ -99,6 +101,15 @@ def format_gain(comparison: Comparison | None) -> tuple[str, str]:
     if comparison is None or not np.isfinite(comparison.gain_ratio):
         return DASH, DASH
     return format_percent(comparison.gain_ratio, sign="+"), f"{comparison.t_statistic:.1f}"
+
+
+def format_chance(p_value: float) -> str:
+    """A p value.
+
+    >>> format_chance(0.0312), format_chance(1e-9)
+    ('p = 0.031', 'p < 0.001')
+    """
+    return f"p < {LEAST_P:g}" if p_value < LEAST_P else f"p = {p_value:.3f}"
 
 
 def format_time(problem: Problem, time_utc: datetime) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from loopcast.evidence.account import Account, CandidateEvidence
 from loopcast.evidence.formats import (
+    format_chance,
     format_gain,
     format_loss,
     format_percent,
@@ -68,7 +69,7 @@ def _fill_tiles(account: Account) -> Iterator[Tile]:
     for name, result in (("EWMA", offer.vs_ewma), ("GARCH(1,1)-t", offer.vs_garch)):
         if result is not None:
             gain, t = format_gain(result)
-            yield Tile(f"Gain on {name}", gain, f"t = {t}, p = {result.p_value:.3f}")
+            yield Tile(f"Gain on {name}", gain, f"t = {t}, {format_chance(result.p_value)}")
     for interval in (offer.score.interval_80, offer.score.interval_95):
         nominal = format_percent(interval.nominal_ratio, digits=0)
         yield Tile(f"{nominal} interval held", format_percent(interval.coverage_ratio), f"should hold {nominal}")

@@ -14,6 +14,7 @@ from loopcast.evidence.account import Account
 from loopcast.evidence.comparison import Comparison
 from loopcast.evidence.formats import (
     align_columns,
+    format_chance,
     format_gain,
     format_loss,
     format_percent,
@@ -159,7 +160,7 @@ def _tell_verdict(verdict: Verdict | None) -> str:
             )
         case Rule.BETTER_THAN_CHAMPION:
             gain = format_percent(figures["gain_vs_champion_ratio"])
-            why = f"{gain} better than the champion before it (p = {figures['p_vs_champion']:.3f})"
+            why = f"{gain} better than the champion before it ({format_chance(figures['p_vs_champion'])})"
         case Rule.NOT_WORSE_THAN_STALE_CHAMPION:
             why = "not worse than the champion before it, whose data are old or whose coverage is off"
         case Rule.IN_PLACE_OF_LOST_SKILL:

@@ -122,15 +122,18 @@ def begin_window(as_of: datetime, problem: Problem, limits: Monitoring) -> pd.Ti
     return begin
 
 
-def reach_in_days(problem: Problem) -> int:
+def reach_in_days(problem: Problem, horizon: int | None = None) -> int:
     """Days from an origin's to its last target's, whose losses so depend on each other; of longer steps their number.
 
     A forecast by steps below a day begins within one, and so reaches into one more than it is long.
+
+    Args:
+        horizon: Steps to the last target that is looked at; by default the problem's.
     """
-    step = problem.offset
+    step, n_steps = problem.offset, horizon or problem.horizon
     if not isinstance(step, Tick) or isinstance(step, Day):
-        return problem.horizon
-    return -(-problem.horizon * step.nanos // DAY.value) + 1
+        return n_steps
+    return -(-n_steps * step.nanos // DAY.value) + 1
 
 
 def begin_step(as_of: datetime, problem: Problem) -> pd.Timestamp:

@@ -101,11 +101,11 @@ def measure_performance(
 def _count_due(sums: pd.DataFrame, due_until: datetime) -> tuple[float, float]:
     """Steps whose day has ended, and those of them that are judged.
 
-    A day of a series without any actual, behind one that has some, is passed over: the series did not have it, as no
-    exchange has its holidays, and nothing will come.
+    A day of a series without any actual, before one that has some, is passed over: the series did not have it, as no
+    exchange has its holidays, and nothing will come. The later day itself need not be due yet.
     """
     due = sums[sums["day_utc"] + pd.Timedelta(days=1) <= pd.Timestamp(due_until)]
-    judged = due[due["n_judged"] > 0]
+    judged = sums[sums["n_judged"] > 0]
     last = due["series_id"].map(judged.groupby("series_id")["day_utc"].max())
     had = pd.MultiIndex.from_frame(judged[["series_id", "day_utc"]])
     is_passed_over = (due["day_utc"] < last) & ~pd.MultiIndex.from_frame(due[["series_id", "day_utc"]]).isin(had)

@@ -126,7 +126,9 @@ def profile_model(model: Answering, panel: DataFrame[Panel], problem: Problem, l
     """
     design = build_design(panel, problem)
     is_wanted = np.array([problem.is_forecast(name) for name in design.series_ids])
-    rows = np.flatnonzero(design.is_origin & is_wanted[design.series])
+    # Also where a series stood still, as live ones do at times: only what comes anew is drift.
+    is_known = design.is_ready & np.isfinite(design.targets).all(axis=1)
+    rows = np.flatnonzero(is_known & is_wanted[design.series])
     steps = replay_steps(design, rows, model.quantiles(design, rows), problem)
     return build_profile(panel, steps, problem, limits)
 

@@ -104,19 +104,19 @@ class TrackRecord(BaseModel):
     curve: TrackCurve
 
 
-def sum_up_track(sums: pd.DataFrame) -> TrackRecord:
+def sum_up_track(sums: pd.DataFrame, horizon_days: int) -> TrackRecord:
     """The track record of all the steps that were summed.
 
     Args:
         sums: A row for each day_utc, model_version and horizon, with the columns `SUMMED`.
+        horizon_days: Days from an origin to its last target among them, as `day.reach_in_days` counts them.
     """
     totals = {name: sums[name].to_numpy(dtype=float) for name in SUMMED}
     days, by_day = _sum_by(sums["day_utc"].dt.tz_convert(None).to_numpy(), totals)
-    horizon = int(sums["horizon"].max()) if len(sums) else 1
     return TrackRecord(
         overall=_figure({name: float(column.sum()) for name, column in totals.items()}),
-        vs_ewma=_compare_days(days, by_day, "loss", "baseline_loss", "n_judged", horizon),
-        vs_persistence=_compare_days(days, by_day, "absolute_error", "persistence_error", "n_compared", horizon),
+        vs_ewma=_compare_days(days, by_day, "loss", "baseline_loss", "n_judged", horizon_days),
+        vs_persistence=_compare_days(days, by_day, "absolute_error", "persistence_error", "n_compared", horizon_days),
         by_horizon=_figure_by(sums["horizon"].to_numpy(), totals),
         by_version=_figure_by(sums["model_version"].to_numpy(), totals),
         curve=_draw_curve(days, by_day),
@@ -157,10 +157,10 @@ def _draw_curve(days: Keys, by_day: Totals) -> TrackCurve:
     )
 
 
-def _compare_days(days: Keys, by_day: Totals, ours: str, theirs: str, counted: str, horizon: int) -> Advantage:
+def _compare_days(days: Keys, by_day: Totals, ours: str, theirs: str, counted: str, horizon_days: int) -> Advantage:
     is_counted = by_day[counted] > 0
     ours_mean, theirs_mean = (by_day[name][is_counted] / by_day[counted][is_counted] for name in (ours, theirs))
-    found = compare(ours_mean, theirs_mean, days[is_counted], horizon)
+    found = compare(ours_mean, theirs_mean, days[is_counted], horizon_days)
     gain = found.gain_ratio if np.isfinite(found.gain_ratio) else None
     return Advantage(gain_ratio=gain, p_value=found.p_value, n_days=found.n_dates)
 

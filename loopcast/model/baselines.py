@@ -11,6 +11,7 @@ from loopcast.config import Problem
 from loopcast.features import VARIANCE_FLOOR, Design
 from loopcast.model.forecaster import Candidate
 from loopcast.model.split import Split
+from loopcast.model.stretch import MAX_LOG_STRETCH
 from loopcast.typing import Floats, Ints
 
 HISTORY_STEPS: Final = 500
@@ -141,14 +142,20 @@ class Har(_Fitted):
             total += np.nan_to_num(design.variance[rows + h])
             ratio = 0.5 * np.log(np.maximum(total / h, VARIANCE_FLOOR)) - np.log(design.scale[rows])
             coefficients[h - 1] = np.linalg.lstsq(regressors, np.maximum(ratio, -5.0), rcond=None)[0]
-        stretch = np.exp(regressors @ coefficients.T)
+        stretch = _stretch(regressors, coefficients)
         baseline = np.quantile(design.targets[rows] / stretch, problem.quantiles, axis=0).T
         return cls(coefficients, baseline, columns)
 
     def quantiles(self, design: Design, rows: Ints) -> Floats:
         """As `Forecaster.quantiles`."""
-        stretch = np.exp(_with_intercept(design, rows, self.columns) @ self.coefficients.T)
+        stretch = _stretch(_with_intercept(design, rows, self.columns), self.coefficients)
         return np.asarray((design.step_scale(rows) * stretch)[..., None] * self.baseline, dtype=float)
+
+
+def _stretch(regressors: Floats, coefficients: Floats) -> Floats:
+    """How much wider than the scale the coming step is, shape (n, H)."""
+    log_stretch = np.clip(regressors @ coefficients.T, -MAX_LOG_STRETCH, MAX_LOG_STRETCH)
+    return np.asarray(np.exp(log_stretch), dtype=float)
 
 
 def _with_intercept(design: Design, rows: Ints, columns: Ints) -> Floats:

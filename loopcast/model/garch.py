@@ -1,5 +1,6 @@
 """GARCH(1,1) with Student-t shocks, the econometric rival: fitted for each series by `arch`, simulated here."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
@@ -15,6 +16,8 @@ from loopcast.typing import Floats, Ints
 
 MIN_FIT_STEPS: Final = 100
 """Changes below which a series takes the pooled parameters: five parameters need about twenty each."""
+LEAST_UNIT: Final = math.sqrt(VARIANCE_FLOOR)
+"""Unit of a series that has never moved, in the level's unit."""
 BLOCK_VALUES: Final = 5_000_000
 """Simulated changes held at once, over origins, paths and horizons: 40 MB."""
 
@@ -30,7 +33,7 @@ class GarchT(_Fitted):
     parameters: dict[str, list[float]]
     """By series: mean, omega, alpha, beta of changes in units of `unit`, degrees of freedom."""
     units: dict[str, float]
-    """By series: standard deviation of the changes fitted on, in the level's unit."""
+    """By series: standard deviation of the changes fitted on, in the level's unit; also of one too short to fit."""
     n_paths: int
     levels: Floats
 
@@ -42,19 +45,20 @@ class GarchT(_Fitted):
         for code, name in enumerate(design.series_ids):
             is_past = (design.series == code) & (design.timestamp_utc <= until) & (design.position > 0)
             changes = design.change[is_past]
-            unit = float(changes.std()) if len(changes) else 0.0
-            if len(changes) >= MIN_FIT_STEPS and unit > VARIANCE_FLOOR**0.5:
-                parameters[name], units[name] = fit_garch(changes / unit), unit
+            if len(changes) >= problem.features.scales[-1]:
+                units[name] = _measure_unit(changes)
+            if len(changes) >= MIN_FIT_STEPS and units[name] > LEAST_UNIT:
+                parameters[name] = fit_garch(changes / units[name])
         return cls(parameters, units, problem.backtest.garch_simulations, np.asarray(problem.quantiles))
 
     def quantiles(self, design: Design, rows: Ints) -> Floats:
-        """As `Forecaster.quantiles`; a series without parameters of its own takes the median ones."""
+        """As `Forecaster.quantiles`; a series without parameters of its own takes the median ones, in its own unit."""
         result = np.empty((len(rows), design.horizon, len(self.levels)))
         for code in np.unique(design.series[rows]):
             chosen = np.flatnonzero(design.series[rows] == code)
             name = design.series_ids[code]
             parameters = self.parameters.get(name) or np.median([*self.parameters.values()] or [IID], axis=0).tolist()
-            unit = self.units.get(name) or float(np.median([*self.units.values()] or [1.0]))
+            unit = self.units.get(name) or _measure_unit(_warm_up(design, int(code)))
             variance = np.empty_like(design.level)
             for first, last in design.segments[design.series[design.segments[:, 0]] == code]:
                 variance[first : last + 1] = filter_variance(design.change[first : last + 1] / unit, parameters)
@@ -66,15 +70,21 @@ class GarchT(_Fitted):
 
 
 IID: Final = [0.0, 1.0, 0.0, 0.0, 8.0]
-"""Parameters of independent shocks, for a panel in which no series was long enough to fit."""
+"""Parameters of independent shocks, where no series was long enough to fit, or no fit was better."""
 
 
 def fit_garch(changes: Floats) -> list[float]:
-    """Mean, omega, alpha, beta and degrees of freedom of changes with unit deviation, shape (n,)."""
+    """Mean, omega, alpha, beta and degrees of freedom of changes with unit deviation, shape (n,).
+
+    Where most changes are zero, the search may end anywhere, such as at a mean of thousands of deviations, and call it
+    a maximum. What is less likely than independent shocks is none.
+    """
     from arch import arch_model
 
     model = arch_model(changes, mean="Constant", p=1, o=0, q=1, dist="t", rescale=False)
     fitted = model.fit(disp="off", show_warning=False)
+    if not fitted.loglikelihood >= model.fix(IID).loglikelihood:
+        return list(IID)
     return [float(value) for value in fitted.params]
 
 
@@ -85,6 +95,17 @@ def filter_variance(changes: Floats, parameters: list[float]) -> Floats:
     start = omega / max(1 - alpha - beta, 1e-3)
     age = np.arange(len(changes))
     return np.asarray(decayed_sums(driven[None], np.array([beta]), age)[0] + start * beta ** (age + 1.0))
+
+
+def _measure_unit(changes: Floats) -> float:
+    return max(float(changes.std()), LEAST_UNIT)
+
+
+def _warm_up(design: Design, code: int) -> Floats:
+    """Changes of a series up to its first ready row, which each of its origins knows, shape (n,)."""
+    rows = np.flatnonzero(design.series == code)
+    until = rows[design.is_ready[rows]][0]
+    return np.asarray(design.change[rows[(rows <= until) & (design.position[rows] > 0)]], dtype=float)
 
 
 def _draws(n_paths: int, horizon: int, freedom: float) -> Floats:

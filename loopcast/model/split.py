@@ -85,6 +85,10 @@ def _split(
         if test_end is not None:
             test &= times < test_end
     lacks_training = train.sum() < problem.training.validation_steps
+    if not design.change.any():
+        raise DataRefusedError(
+            f"{problem.name}: no series ever changes, and there is nothing to forecast; look at columns.target"
+        )
     if lacks_training or validation.sum() < problem.horizon:
         advice = "lower training.validation_steps" if lacks_training else "raise training.validation_steps"
         raise DataRefusedError(

@@ -1,4 +1,4 @@
-"""How far a network may stretch a baseline's intervals: the same in PyTorch, as a graph, and in bulk."""
+"""How far a model may stretch its baseline's intervals: HAR, and a network in PyTorch, as a graph, and in bulk."""
 
 from typing import Final
 

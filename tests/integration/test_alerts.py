@@ -21,6 +21,7 @@ from loopcast.stores import outbox as outbox_module
 from loopcast.stores.alerts import AlertStore
 from loopcast.stores.channels import Slack, Webhook
 from loopcast.stores.conditions import Alert, AlertSeverity, AlertState, Condition, compare_conditions
+from loopcast.stores.decisions import Decision, DecisionKind
 from loopcast.stores.failures import summarize_error, tell_failure, tell_success
 from loopcast.stores.opened import Stores
 from loopcast.stores.outbox import Delivery, DeliveryState, Outbox
@@ -48,6 +49,21 @@ def make_condition(subject: str = "GOOG", **changes: Any) -> Condition:
         "figures": {"distance_sd": 0.31, "p": float("nan")}, "action": "nothing", "link": "https://example.org/report",
     }  # fmt: skip
     return Condition(**keys | changes)
+
+
+def make_decision(problem: str) -> Decision:
+    """The promotion of a first model."""
+    return Decision(
+        problem=problem,
+        kind=DecisionKind.PROMOTION,
+        model_version="1",
+        champion_before=None,
+        champion_after="1",
+        rule="first_model",
+        reasons=(),
+        figures={},
+        actor="ada",
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -410,5 +426,13 @@ def test_the_command_lists_open_alerts_first_with_their_deliveries(shared_home, 
         "    raised by slack: delivered, 2 attempts",
         "    recovered by slack: delivered, 1 attempts",
     ]
-    with pytest.raises(StoreError, match="nobody has no alerts; either all is well, or"):
+
+
+def test_a_problem_without_alerts_is_no_error_and_an_unknown_one_is(shared_home, database, name):
+    """Whoever asks in a script learns that all is well by the exit code too, and of a misspelt name."""
+    stores = Stores(Settings(home=shared_home))
+    stores.decisions.record(make_decision(name))
+
+    assert list(list_alerts(stores, name, 20)) == [f"{name}: no alerts"]
+    with pytest.raises(StoreError, match=f"nobody has no alerts; known: .*{name}"):
         list(list_alerts(stores, "nobody", 20))

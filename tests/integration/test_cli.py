@@ -118,6 +118,17 @@ def test_check_tells_when_no_model_could_be_promoted(tmp_path, write):
     assert "from 2000-03-01 to 2013-03-01" in answer.stdout
 
 
+def test_check_tells_when_coverage_could_never_be_judged(tmp_path, write):
+    """A window that is shorter than what a judgement takes would watch coverage without ever a word."""
+    answer = run(tmp_path / "home", "check", write(monitoring={"window_steps": 20}))
+
+    assert answer.returncode == 0, answer.stderr
+    assert (
+        "- monitoring.window_steps = 20 holds 20 days at most, needs monitoring.min_judged = 30 to judge coverage; "
+        "raise the one, or lower the other"
+    ) in answer.stdout
+
+
 @pytest.mark.parametrize("arguments", [("check", "configs/google.yaml"), ("versions", "google"), ("migrate",)])
 def test_a_bad_variable_of_the_environment_is_one_sentence(tmp_path, arguments):
     """Whichever command meets it."""

@@ -48,7 +48,7 @@ def test_sums_say_what_the_steps_say(past, store):
         (Chosen(past.name, FIRST + timedelta(days=3), ALWAYS[1]), "target_utc >= '2024-03-07Z'"),
         (Chosen(past.name, *ALWAYS, model_version=9), "false"),
     ):
-        found, steps = sum_up_track(store.read_sums(chosen)).overall, steps_of(past, condition)
+        found, steps = sum_up_track(store.read_sums(chosen), 3).overall, steps_of(past, condition)
         assert found.n_judged == len(steps)
         if steps:
             ours, theirs = (sum(column) for column in zip(*steps, strict=True))
@@ -96,7 +96,7 @@ def test_a_day_from_before_persistence_was_counted_is_not_compared(past, store):
             [past.name],
         )
 
-    found = sum_up_track(store.read_sums(Chosen(past.name, *ALWAYS))).overall
+    found = sum_up_track(store.read_sums(Chosen(past.name, *ALWAYS)), 3).overall
 
     ours, theirs = (sum(column) for column in zip(*steps_of(past, "target_utc >= '2024-03-06Z'"), strict=True))
     assert found.n_judged == len(steps_of(past))

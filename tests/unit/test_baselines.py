@@ -8,6 +8,7 @@ from loopcast.features import build_design
 from loopcast.model.baselines import Ewma, Har, HistoricalSimulation, RandomWalk
 from loopcast.model.garch import GarchT, filter_variance, fit_garch
 from loopcast.model.split import split_for_service
+from loopcast.model.stretch import MAX_LOG_STRETCH
 from tests.panels import make_panel, make_panel_problem
 
 PROBLEM = make_panel_problem()
@@ -86,6 +87,36 @@ def test_garch_serves_a_series_it_was_not_fitted_on():
     assert 1 < width / stranger.change.std() < 10
 
 
+def test_garch_serves_short_series_in_their_own_units():
+    """Where no series is long enough to fit, or is new, intervals are as wide as its own changes call for."""
+    panel = make_panel(n_series=3, n_steps=90)
+    for k, size in enumerate([1e-6, 1.0, 1e6]):
+        panel.loc[panel["series_id"] == f"S{k}", "target"] *= size
+    problem = make_panel_problem(transform="none", training={"validation_steps": 10})
+    design = build_design(panel, problem)
+    known = build_design(panel[panel["series_id"] != "S2"], problem)
+    model = GarchT.fit(known, split_for_service(known, problem), problem)
+
+    found = model.quantiles(design, np.array([80, 170, 260]))
+
+    widths = found[:, 0, -1] - found[:, 0, 0]
+    deviations = np.array([design.change[design.series == code].std() for code in range(3)])
+    assert (widths / deviations > 2).all()
+    assert (widths / deviations < 8).all()
+
+
+@pytest.mark.parametrize("seed", [2, 6, 7])
+def test_a_garch_fit_is_never_worse_than_independent_shocks(seed):
+    """Of changes that are mostly zero the search may come back with a mean of thousands, and call it a maximum."""
+    rng = np.random.default_rng(seed)
+    changes = np.diff(rng.poisson(3, 1151) * (rng.random(1151) < 0.15)).astype(float)
+
+    mean, omega, *_ = fit_garch(changes / changes.std())
+
+    assert abs(mean) < 0.2
+    assert omega < 1.5
+
+
 def test_har_widens_when_recent_variance_is_high():
     """A coming variance regressed on the past ones follows them up."""
     model = Har.fit(DESIGN, SPLIT, PROBLEM)
@@ -95,6 +126,22 @@ def test_har_widens_when_recent_variance_is_high():
     recent = np.sqrt(np.convolve(DESIGN.change[:600] ** 2, np.ones(5) / 5)[rows])
 
     assert np.corrcoef(widths, recent)[0, 1] > 0.7
+
+
+def test_har_does_not_extrapolate_what_is_mostly_zero():
+    """Behind a pause, the logarithm of a variance says little; intervals stay within what may be stretched."""
+    rng = np.random.default_rng(0)
+    sales = rng.poisson(3, 1200) * (rng.random(1200) < 0.15)
+    problem = make_panel_problem(transform="none")
+    design = build_design(make_panel(n_series=2, n_steps=600).assign(target=sales.astype(float)), problem)
+    rows = np.flatnonzero(design.is_ready)
+    model = Har.fit(design, split_for_service(design, problem), problem)
+
+    found = model.quantiles(design, rows)
+
+    stretch = np.ptp(found, axis=-1) / design.step_scale(rows) / np.ptp(model.baseline, axis=-1)
+    assert np.exp(-MAX_LOG_STRETCH) * (1 - 1e-9) <= stretch.min()
+    assert stretch.max() <= np.exp(MAX_LOG_STRETCH) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("cls", [RandomWalk, HistoricalSimulation, Ewma, GarchT, Har])

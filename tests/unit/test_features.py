@@ -118,6 +118,18 @@ def test_a_constant_series_gives_finite_features():
     assert (design.targets[design.is_origin] == 0).all()
 
 
+def test_what_stands_still_is_forecast_and_not_trained_on():
+    """Of a series that has stopped any interval holds all; among origins it would narrow those of the others."""
+    problem = make_panel_problem(features={"scales": [1, 5]})
+    panel = make_panel(n_series=2, n_steps=60)
+    panel.loc[(panel["series_id"] == "S1") & (panel.index % 60 >= 30), "target"] = 100.0
+
+    design = build_design(panel, problem)
+
+    assert design.is_ready[65:].all()
+    assert np.flatnonzero(design.is_origin).tolist() == [*range(5, 57), *range(65, 95)]
+
+
 def test_targets_are_changes_in_units_of_scale():
     """A target is the change to its step over the scale that was known at the origin."""
     panel = make_panel(n_series=2)

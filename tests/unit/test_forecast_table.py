@@ -42,6 +42,13 @@ def test_a_run_is_told_step_by_step():
     ]
 
 
+def test_one_forecast_is_told_in_the_singular():
+    """As in the first run of a problem that forecasts one series."""
+    told = summarize_batch(make_outcome(n_series=1, n_forecasts=1, n_new=1), STEPS[:2], [], make_panel_problem())
+
+    assert "- 1 forecast of 1 series by version 3, 1 new;" in told
+
+
 def test_what_is_not_shown_is_counted_and_what_is_left_out_is_named():
     """A thousand series, or a thousand reasons, do not bury what there is to say."""
     left_out = tuple(f"X{i}: too short" for i in range(25))

@@ -175,7 +175,10 @@ def test_a_horizon_in_days_is_that_of_the_days_losses(frequency, horizon, n_days
     """Days are compared, so that a forecast of 24 hours makes neighbours dependent, and not 24 days."""
     calendar = {"features": {"calendar": []}}
 
-    assert reach_in_days(make_panel_problem(frequency=frequency, horizon=horizon, **calendar)) == n_days
+    problem = make_panel_problem(frequency=frequency, horizon=horizon, **calendar)
+
+    assert reach_in_days(problem) == n_days
+    assert reach_in_days(problem.model_copy(update={"horizon": 99}), horizon) == n_days
 
 
 @pytest.mark.parametrize(

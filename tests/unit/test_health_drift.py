@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from loopcast.health.calibration import LevelCalibration, ShapeCalibration, calibrate_level
 from loopcast.health.condition import Finding, Severity
 from loopcast.health.drift import Measure, measure_drift
-from loopcast.health.profile import Profile
+from loopcast.health.profile import Profile, profile_model
 from loopcast.health.steps import Column
 from loopcast.health.watched import POOLED, Track, pool_tracks
+from loopcast.model.baselines import Ewma
 from tests.health_factory import LIMITS, make_profile
+from tests.panels import make_panel, make_panel_problem
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,17 @@ def test_a_series_that_vanishes_moves_the_mean_nowhere():
 
     pooled = pool_tracks({"low": low, "high": gone}, means)[POOLED]
     assert pooled.values[Column.LOG_DEVIATION].tolist() == [5, 5, 5]
+
+
+def test_a_profile_knows_how_its_series_stood_still():
+    """A series that stops at times is watched with its pauses, though nothing was trained on them."""
+    panel, problem = make_panel(n_series=1, n_steps=700), make_panel_problem()
+    panel.loc[200:400, "target"] = 100.0
+    model = Ewma(problem.features.decay, np.asarray(problem.quantiles))
+
+    profile = profile_model(model, panel, problem, LIMITS)
+
+    assert profile.watches["S0"].n_values == 700 - 66 - problem.horizon
 
 
 def test_a_profile_survives_json_and_decides_the_same(trained):

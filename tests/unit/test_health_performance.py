@@ -84,6 +84,15 @@ def test_a_day_that_a_series_did_not_have_is_not_late():
     assert found.late_ratio == pytest.approx(2 / 9)
 
 
+def test_on_the_evening_behind_a_holiday_nothing_is_late():
+    """What came true of the day on which the evening falls says that the holiday will bring nothing."""
+    is_judged = np.array([1, 1, 0, 1], dtype=float)
+    found = measure(make_sums(4, n_judged=is_judged), as_of=datetime(2020, 1, 9, tzinfo=UTC))
+
+    assert (found.n_steps, found.n_due) == (4, 2)
+    assert found.late_ratio == 0
+
+
 def test_the_loss_of_open_steps_is_estimated_from_the_volatility():
     """Twice the volatility at the origins, twice the loss to come; a champion that does better than promised, less."""
     changes = np.random.default_rng(3).standard_normal(3000)

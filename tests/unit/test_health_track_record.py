@@ -51,7 +51,7 @@ def test_a_track_record_is_what_plain_counting_says():
         ]
     )
 
-    found = sum_up_track(rows)
+    found = sum_up_track(rows, 2)
 
     for figures, part in (
         (found.overall, rows),
@@ -68,8 +68,8 @@ def test_a_track_record_is_what_plain_counting_says():
 
 def test_nothing_is_said_of_nothing():
     """No rows, or none that came true: counts of zero, figures that are not known, no curve."""
-    nothing = sum_up_track(make_rows(0))
-    pending = sum_up_track(make_rows(30, **dict.fromkeys(SUMMED, 0.0) | {"n_steps": 3.0}))
+    nothing = sum_up_track(make_rows(0), 1)
+    pending = sum_up_track(make_rows(30, **dict.fromkeys(SUMMED, 0.0) | {"n_steps": 3.0}), 1)
 
     for found, n_steps in ((nothing, 0), (pending, 90)):
         assert (found.curve.day_utc, found.curve.n_judged, found.curve.skill_ratio) == ([], [], [])
@@ -85,7 +85,7 @@ def test_errors_are_those_of_steps_of_which_both_are_known():
     """Days from before persistence's error was kept count for coverage, and not for the comparison."""
     rows = make_rows(2, n_judged=[1.0, 1.0], n_compared=[0.0, 1.0], absolute_error=[0.0, 0.9], persistence_error=[0, 1])
 
-    found = sum_up_track(rows).overall
+    found = sum_up_track(rows, 2).overall
 
     assert (found.n_judged, found.absolute_error, found.persistence_error) == (2, 0.9, 1.0)
     assert found.error_ratio == pytest.approx(0.9)
@@ -96,7 +96,7 @@ def test_a_point_of_the_curve_covers_a_quarter():
     n_covered = np.r_[np.ones(199 - TRAILING_DAYS), np.zeros(TRAILING_DAYS - 1), 1.0, 0.0]
     rows = make_rows(200, n_covered_80=n_covered, n_judged=np.r_[np.ones(199), 0.0])
 
-    curve = sum_up_track(rows).curve
+    curve = sum_up_track(rows, 2).curve
 
     assert curve.day_utc[-1] == rows["day_utc"].iloc[198].to_pydatetime()
     assert curve.n_judged[-1] == 1
@@ -109,7 +109,7 @@ def test_a_point_of_the_curve_covers_a_quarter():
 )
 def test_a_curve_begins_late_and_stays_short(n_days, n_points):
     """A few days would begin it with noise; of long ones every second day is shown, the last among them."""
-    curve = sum_up_track(make_rows(n_days)).curve
+    curve = sum_up_track(make_rows(n_days), 1).curve
 
     assert len(curve.day_utc) == len(curve.error_ratio) == n_points
     assert sum(curve.n_judged) == (n_days if n_points else 0)
@@ -118,9 +118,18 @@ def test_a_curve_begins_late_and_stays_short(n_days, n_points):
 def test_a_gain_is_told_apart_from_chance():
     """Clear of the days' noise it has a small p; hidden in it, a large one."""
     noise = np.random.default_rng(0).normal(0, 0.001, 200)
-    sure = sum_up_track(make_rows(200, loss=0.002 + noise / 10))
-    unsure = sum_up_track(make_rows(200, absolute_error=0.00799 + noise))
+    sure = sum_up_track(make_rows(200, loss=0.002 + noise / 10), 1)
+    unsure = sum_up_track(make_rows(200, absolute_error=0.00799 + noise), 1)
 
     assert sure.vs_ewma.p_value < 0.001
     assert sure.vs_ewma.gain_ratio == pytest.approx(1 / 3, abs=0.02)
     assert 0.05 < unsure.vs_persistence.p_value < 0.95
+
+
+def test_days_overlap_by_the_reach_in_days_and_not_by_steps():
+    """Six weeks tell a gain of forecasts two days ahead, also where those are 48 hours."""
+    noise = np.random.default_rng(0).normal(0, 0.0001, 42)
+
+    found = sum_up_track(make_rows(42, horizon=48, loss=0.002 + noise), horizon_days=3)
+
+    assert found.vs_ewma.p_value < 0.001

@@ -58,6 +58,17 @@ def test_an_unadjusted_split_is_refused_on_its_day_and_accepted_when_it_is_put_r
     assert "S0 on 2016-02-01 by 2" in refused[date(2016, 2, 1)]
 
 
+def test_a_fault_that_does_not_begin_in_the_replay_is_left_out():
+    """It must neither happen on another day nor be counted as one that nobody noticed."""
+    before, within, after = (
+        Fault(kind="frozen_feed", begin=day, days=5) for day in (date(2015, 12, 31), START, date(2016, 4, 1))
+    )
+    archive = Archive(make_raw(), PROBLEM, Faults(faults=(after, before, within)), START, END)
+
+    assert archive.faults == (within,)
+    assert archive.left_out == (before, after)
+
+
 def test_actuals_are_known_from_their_day_on():
     """And not before; those of a fault are others."""
     fault = Fault(kind="frozen_feed", begin=date(2016, 2, 1), days=5)

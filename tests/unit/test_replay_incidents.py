@@ -54,6 +54,13 @@ BIAS = Fault(kind="biased_forecasts", begin=at(10))
 SPLIT = Fault(kind="unadjusted_split", begin=at(100))
 
 
+def test_faults_that_were_left_out_are_told():
+    """Whoever asked for them learns why the table has none."""
+    told = summarize_replay(make_outcome().model_copy(update={"left_out": (BIAS,)}))
+
+    assert f"Left out: bias of 0.5 deviations, {BIAS.begin}, which is no day of this replay\n" in told
+
+
 def test_a_fault_is_followed_from_its_begin_to_what_was_done():
     """The first finding that speaks of it counts; the gain is that of the days until the next fault."""
     outcome = make_outcome(

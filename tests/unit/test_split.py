@@ -72,3 +72,12 @@ def test_a_block_that_is_too_short_is_refused_with_the_way_to_a_longer_one(valid
         split_for_service(design, problem)
 
     assert str(refused.value).endswith(advice)
+
+
+def test_data_that_never_change_are_refused():
+    """A source of one value would train a model of nothing; the sentence says so."""
+    problem = make_panel_problem()
+    design = build_design(make_panel(n_steps=600).assign(target=7.0), problem)
+
+    with pytest.raises(DataRefusedError, match="prices: no series ever changes"):
+        split_for_service(design, problem)
