@@ -16,7 +16,8 @@ RUN pip install --extra-index-url "${TORCH_INDEX}" --constraint requirements.loc
     && pip uninstall --yes loopcast \
     && rm -rf build ./*.egg-info
 
-# Then the code, linked and not copied into the environment, so that Flyte's fast registration can lay newer code over it.
+# Then the code, linked and not copied into the environment, so that Flyte's fast registration can lay newer code over it,
+# with `--destination-dir .`: its default, /root, belongs to somebody else.
 COPY loopcast loopcast
 COPY tasks tasks
 COPY workflows workflows

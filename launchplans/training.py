@@ -1,25 +1,19 @@
 """When models are trained: every week for what moves every day, and whenever somebody asks."""
 
-from flytekit import CronSchedule, LaunchPlan
+from flytekit import LaunchPlan
 from flytekit.models.common import Labels
 from flytekit.models.concurrency import ConcurrencyLimitBehavior, ConcurrencyPolicy
 
 from launchplans.problems import GOOGLE
+from launchplans.scheduling import schedule
 from workflows.reproduction import reproduction
 from workflows.training import training
 
-google_training_weekly = LaunchPlan.get_or_create(
-    workflow=training,
-    name="google_training_weekly",
-    fixed_inputs={"config": GOOGLE},
-    # Saturday, when the week's prices are in and nobody waits for a forecast. More often gains nothing: volatility's
-    # dynamics change over years, and a model refitted twice a year has the skill that docs/benchmarks.md shows.
-    schedule=CronSchedule(schedule="0 6 * * 6"),
-    labels=Labels({"problem": "google", "kind": "training"}),
-    # Two at once would be safe, since promotion holds a lock; but both read the same prices and make the same model,
-    # so that the second only wastes the work. A Saturday that is skipped is made up for by the next.
-    concurrency=ConcurrencyPolicy(max_concurrency=1, behavior=ConcurrencyLimitBehavior.SKIP),
-)
+# Saturday, when the week's prices are in and nobody waits for a forecast. More often gains nothing: volatility's
+# dynamics change over years, and a model refitted twice a year has the skill that docs/benchmarks.md shows. Two at once
+# would be safe, since promotion holds a lock; but both read the same prices and make the same model, so that the second
+# only wastes the work. A Saturday that is skipped is made up for by the next.
+google_training_weekly = schedule(training, GOOGLE, "weekly", "0 6 * * 6")
 
 training_on_demand = LaunchPlan.get_or_create(
     workflow=training,

@@ -9,6 +9,8 @@ from typing import Final, ParamSpec, TypeVar
 
 from flytekit.exceptions.user import FlyteRecoverableException
 
+from tasks.identity import is_local
+
 TRANSIENT: Final = frozenset({
     "ConnectionError", "TimeoutError",  # Python's own, botocore's and urllib3's; requests' ConnectionError
     "gaierror",  # a name that does not resolve, as while a cluster's DNS restarts
@@ -28,14 +30,17 @@ R = TypeVar("R")
 
 
 def retry_transient_faults(function: Callable[P, R]) -> Callable[P, R]:
-    """Mark lost connections and timeouts as worth another attempt, also where another error was raised from one."""
+    """Mark lost connections and timeouts as worth another attempt, also where another error was raised from one.
+
+    A run on a laptop makes no other attempt, and is told the error as it is: Flyte's would say it twice.
+    """
 
     @wraps(function)
     def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except Exception as exc:
-            if is_transient(exc):
+            if is_transient(exc) and not is_local():
                 raise FlyteRecoverableException(str(exc)) from exc
             raise
 

@@ -70,6 +70,9 @@ def report_forecasts(
     n_new: list[int],
 ) -> BatchOutcome:
     """Print the forecasts of the first series, as they are stored, and sum the run up."""
+    from loopcast.stores.failures import tell_success
+
+    stores = open_stores()
     outcome = BatchOutcome(
         problem=problem.name,
         version=model.version,
@@ -82,7 +85,8 @@ def report_forecasts(
         n_actuals_corrected=actuals.n_corrected,
         left_out=plan.left_out,
     )
-    steps = batch.read_shown(ForecastStore(open_stores().database), model, plan)
+    steps = batch.read_shown(ForecastStore(stores.database), model, plan)
+    tell_success(stores, problem.name, "forecasting" if plan.span is None else "backfill")
     sys.stdout.write(f"\n{summarize_batch(outcome, steps, snapshot.notes, problem)}\n")
     return outcome
 

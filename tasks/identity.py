@@ -1,5 +1,6 @@
 """Who is running: the execution on a cluster, or this very run on a laptop."""
 
+from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -20,6 +21,12 @@ def is_local() -> bool:
     """Whether the present task runs in a process of this machine, and not in a pod of a cluster."""
     state = FlyteContextManager.current_context().execution_state
     return state is None or state.mode is None or state.is_local_execution()
+
+
+def find_reports(settings: Settings, problem: str) -> Path:
+    """Where a task writes a problem's reports: the work folder, or in a pod, which may have none, Flyte's folder."""
+    home = settings.home_path if is_local() else Path(current_context().working_directory)
+    return home / "reports" / problem
 
 
 def describe_execution(settings: Settings) -> Execution:

@@ -22,7 +22,7 @@ from loopcast.stores.acting import (
 from loopcast.stores.monitoring import JudgedDay, MonitoringOutcome, TakenIn, judge, take_in
 from tasks.alerts import tell_workflow_failure
 from tasks.faults import is_transient, retry_transient_faults
-from tasks.identity import describe_execution, is_local, name_actor, name_attempt
+from tasks.identity import describe_execution, find_reports, is_local, name_actor, name_attempt
 from tasks.stores import open_stores
 
 
@@ -71,7 +71,8 @@ def report_day(problem: Problem, judged: JudgedDay) -> str:
     """Write the report of the day to the work folder, Evidently and the deck, and return where it lies."""
     from loopcast.stores.monitoring_report import write_day
 
-    page = write_day(open_stores(), problem, judged)
+    stores = open_stores()
+    page = write_day(stores, problem, judged, find_reports(stores.settings, problem.name) / "monitoring")
     if page is None:
         return ""
     Deck("Monitoring", page.read_text(encoding="utf-8"))

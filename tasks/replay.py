@@ -10,9 +10,10 @@ from loopcast.config import Problem
 from loopcast.errors import ProblemError
 from loopcast.evidence.record import RECORD
 from loopcast.replay.faults import Faults
-from loopcast.settings import read_settings
 from loopcast.stores.sources import read_source
 from tasks.faults import retry_transient_faults
+from tasks.identity import find_reports
+from tasks.stores import open_stores
 
 
 class Replayed(BaseModel):
@@ -48,13 +49,15 @@ def replay_history(problem: Problem, start: str, end: str, faults: Faults) -> Re
     from loopcast.replay.outcome import Policy
     from loopcast.replay.page import write_replay
     from loopcast.replay.run import run_replay
+    from loopcast.stores.failures import tell_success
 
-    settings = read_settings()
+    stores = open_stores()
     outcome = run_replay(
-        read_source(problem), problem, faults, _read_date(start), _read_date(end), settings.seed_processes
+        read_source(problem), problem, faults, _read_date(start), _read_date(end), stores.settings.seed_processes
     )
-    folder = settings.home_path / "reports" / problem.name / f"replay-{start}-{end}"
+    folder = find_reports(stores.settings, problem.name) / f"replay-{start}-{end}"
     page, picture = write_replay(outcome, folder)
+    tell_success(stores, problem.name, "replay")
     Deck("Replay", page.read_text(encoding="utf-8"))
     sys.stdout.write(f"\n{summarize_replay(outcome)}\n\nPage:    {page}\nPicture: {picture}\n")
     return Replayed(

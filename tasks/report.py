@@ -13,7 +13,7 @@ from loopcast.contracts import Explanation, LearningCurves, Track
 from loopcast.evidence.account import Evidence, SnapshotFacts, TrainingOutcome
 from loopcast.stores.decisions import Decision
 from tasks.faults import retry_transient_faults
-from tasks.identity import is_local
+from tasks.identity import find_reports, is_local
 from tasks.stores import open_stores
 
 
@@ -37,7 +37,7 @@ def report_training(
     version: int,
     decision: Decision,
 ) -> TrainingOutcome:
-    """Write the report of a training to the work folder, the deck and the MLflow run, and print its summary."""
+    """Write the report of a training as files, the deck and into the MLflow run, and print its summary."""
     from loopcast.evidence.account import draw_up_account
     from loopcast.evidence.wording import summarize
     from loopcast.model.folder import load_forecaster
@@ -52,7 +52,7 @@ def report_training(
         problem, snapshot, stores.artifacts.get_snapshot(snapshot.sha256), forecaster, evidence,
         as_verdict(decision), track, curves, explanation, registered.tags,
     )  # fmt: skip
-    folder = stores.settings.home_path / "reports" / problem.name / f"version-{version}"
+    folder = find_reports(stores.settings, problem.name) / f"version-{version}"
     page, picture = write_report(account, folder)
     run = stores.registry.resume_run(run_id)
     run.log_files(folder)

@@ -7,6 +7,7 @@ from flytekit import map_task, workflow
 from loopcast.config import Problem
 from loopcast.model.batch import BatchOutcome
 from tasks.actuals import record_actuals
+from tasks.alerts import alerting_workflow
 from tasks.data import ingest_history, store_snapshot
 from tasks.forecasting import choose_model, forecast_part, forget_forecasts, plan_forecasts, report_forecasts
 
@@ -14,13 +15,13 @@ CONCURRENT_PARTS = 4
 """Parts at once: with two processes each they write as fast as one PostgreSQL takes it."""
 
 
-@workflow
+@alerting_workflow
 def forecasting(config: Problem) -> BatchOutcome:
     """Forecast each series from its latest step with the champion; forecasts that are stored are not made again."""
     return batch(config=config, start="", end="", version=0)
 
 
-@workflow
+@alerting_workflow
 def backfill(config: Problem, start: str, end: str, version: int = 0) -> BatchOutcome:
     """Forecast from every step between two dates, both included, with the champion or the version of a number."""
     return batch(config=config, start=start, end=end, version=version)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from loopcast.config import Problem
 from loopcast.health.day import DayJudgement, begin_window, end_of_days
@@ -24,14 +25,17 @@ SHOWN_EVENTS: Final = 20
 """The last decisions, actions and alerts: what fits on a page."""
 
 
-def write_day(stores: "Stores", problem: Problem, judged: JudgedDay) -> Path | None:
-    """The page of a day, written in the place of one of before, and kept by Evidently; None without a champion."""
+def write_day(stores: "Stores", problem: Problem, judged: JudgedDay, folder: Path) -> Path | None:
+    """The page of a day, written in the place of one of before, and kept by Evidently; None without a champion.
+
+    Args:
+        folder: For pages of the problem; made where it is missing.
+    """
     if judged.judgement is None or judged.model_version is None:
         return None
     account = draw_up_account(stores, problem, judged.model_version, judged.as_of, judged.judgement)
-    folder = stores.settings.home_path / "reports" / problem.name / "monitoring"
     folder.mkdir(parents=True, exist_ok=True)
-    page = folder / f"{judged.as_of:%Y-%m-%d}.html"
+    page = folder / f"{judged.as_of.astimezone(ZoneInfo(problem.time_zone)):%Y-%m-%d}.html"
     page.write_text(render_monitoring(account), encoding="utf-8")
     EvidentlyStore(stores.database).keep_run(account)
     return page

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -103,22 +102,9 @@ class Execution:
                 return self.run_node(choose(node.branch_node.if_else, given), done, place)
             case "workflow_node":
                 return self.run_workflow(node.workflow_node.sub_workflow_ref.name, given, place)
-            case "array_node":
-                return self.run_array(node.array_node, given, place)
         return self.run_task(node.task_node.reference_id.name, given, place)
 
-    def run_array(self, array: Any, given: Literals, place: Path) -> Literals:
-        """The outputs of a task on each element of its lists, two at a time, as lists."""
-        (n_elements,) = {len(each.collection.literals) for var, each in given.items() if var not in array.bound_inputs}
-        task = array.node.task_node.reference_id.name
-        with ThreadPoolExecutor(2) as pool:
-            made = list(pool.map(lambda k: self.run_task(task, given, place / str(k), k), range(n_elements)))
-        return {
-            var: literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=[each[var] for each in made]))
-            for var in made[0]
-        }
-
-    def run_task(self, name: str, given: Literals, place: Path, element: int = 0) -> Literals:
+    def run_task(self, name: str, given: Literals, place: Path) -> Literals:
         """The outputs that the pod of a task wrote; another attempt where it says that one may help."""
         template = self.templates[name]
         assert set(given) == set(template.interface.inputs.variables), "inputs are those of the interface"
@@ -136,7 +122,7 @@ class Execution:
                 "{{.checkpointOutputPrefix}}": str(folder / "checkpoint"),
                 "{{.prevCheckpointPrefix}}": previous,
             }
-            self.run_pod([places.get(each, each) for each in template.container.args], folder, element)
+            self.run_pod([places.get(each, each) for each in template.container.args], folder)
             if (folder / "out" / "error.pb").exists():
                 error = errors_pb2.ErrorDocument.FromString((folder / "out" / "error.pb").read_bytes()).error
                 if error.kind == errors_pb2.ContainerError.RECOVERABLE:
@@ -147,7 +133,7 @@ class Execution:
             return dict(literals_pb2.LiteralMap.FromString((folder / "out" / "outputs.pb").read_bytes()).literals)
         raise PodFailedError(error.message)
 
-    def run_pod(self, command: list[str], folder: Path, element: int) -> None:
+    def run_pod(self, command: list[str], folder: Path) -> None:
         """Run a command where nothing is but what Flyte and the cluster's owner put there."""
         self.cluster.commands[folder] = command
         environment = {
@@ -159,8 +145,6 @@ class Execution:
             "FLYTE_INTERNAL_EXECUTION_PROJECT": "team",
             "FLYTE_INTERNAL_EXECUTION_DOMAIN": "production",
             "FLYTE_INTERNAL_EXECUTION_ID": self.name,
-            "BATCH_JOB_ARRAY_INDEX_VAR_NAME": "FLYTE_K8S_ARRAY_INDEX",
-            "FLYTE_K8S_ARRAY_INDEX": str(element),
         }
         done = subprocess.run(
             command,

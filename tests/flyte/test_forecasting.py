@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from loopcast.config import Problem, Source
-from loopcast.errors import StoreError
+from loopcast.errors import LoopcastError, StoreError
 from loopcast.forecasts import ForecastSource
 from loopcast.stores.actuals import ActualStore
+from loopcast.stores.conditions import AlertState
 from loopcast.stores.forecasts import ForecastStore
 from loopcast.stores.opened import Stores
 from loopcast.stores.promotion import promote
@@ -66,6 +67,11 @@ def read_origins(stores: Stores, problem: Problem) -> list[tuple[str, datetime, 
     return [(each.series_id, each.origin_utc, each.model_version) for each in stored]
 
 
+def read_alerts(stores: Stores, problem: Problem) -> dict[str, AlertState]:
+    """Where the alert of each workflow stands."""
+    return {each.alert.subject: each.alert.state for each in stores.alerts.history(problem.name)}
+
+
 def test_an_evening_forecasts_what_is_ready_and_names_the_rest(stores, problem, register, capsys):
     """One row for the series that is forecast; the short and the absent one are named, and stop nothing."""
     register(1)
@@ -82,6 +88,23 @@ def test_an_evening_forecasts_what_is_ready_and_names_the_rest(stores, problem, 
     assert stored.target_utc[0] == LAST_UTC + timedelta(days=3), "Friday's first target is Monday"
     assert f"S0      {LAST_UTC:%Y-%m-%d}  {stored.target_utc[0]:%Y-%m-%d}" in printed
     assert "- left out: S9: too short or absent in the source\n- 1 series left out: S2: 30 rows" in printed
+
+
+def test_runs_that_fail_are_told_until_one_of_their_kind_succeeds(stores, problem, register):
+    """An evening without a champion is over with the next one that forecasts; a backfill's mistake is its own."""
+    with pytest.raises(StoreError, match="has no champion"):
+        forecasting(config=problem)
+    register(1)
+    with pytest.raises(LoopcastError, match="needs an end that is not before the start"):
+        backfill(config=problem, start="2016-05-06", end="2016-05-02")
+
+    told = read_alerts(stores, problem)
+    forecasting(config=problem)
+
+    assert told == {"forecasting": AlertState.RAISED, "backfill": AlertState.RAISED}
+    assert read_alerts(stores, problem) == {"forecasting": AlertState.RECOVERED, "backfill": AlertState.RAISED}
+    backfill(config=problem, start="2016-05-02", end="2016-05-06")
+    assert set(read_alerts(stores, problem).values()) == {AlertState.RECOVERED}
 
 
 def test_a_holiday_adds_nothing_and_a_new_day_one_row(stores, problem, register):

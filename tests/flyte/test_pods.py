@@ -3,18 +3,13 @@
 from pathlib import Path
 
 import pytest
-from flytekit import FlyteContextManager, LaunchPlan
 
 from launchplans.monitoring import monitoring_on_demand
 from launchplans.training import training_on_demand
-from loopcast.evidence.account import IngestFacts, describe_snapshot
-from loopcast.model.tuning import configure
 from loopcast.stores.decisions import DecisionKind
 from loopcast.stores.opened import Stores
-from loopcast.stores.studies import open_study
 from tests.flyte.propeller import Cluster, PodFailedError
 from tests.monitored import N_TRAINED, make_service
-from workflows.tuning import tuning
 
 pytestmark = pytest.mark.slow
 
@@ -56,23 +51,6 @@ def test_a_poisoned_model_is_rolled_back_by_pods_that_share_the_stores_alone(sto
     ]  # fmt: skip
     assert sum((folder / "out" / "deck.html").exists() for folder in cluster.commands) == 1
     assert [file for folder in cluster.commands for file in (folder / "cwd").iterdir()] == []
-
-
-def test_trials_in_pods_of_their_own_lead_to_the_best_settings(stores, cluster, tmp_path):
-    """A pod takes its own element of the list, and all write to one study."""
-    quick = {"n_seeds": 1, "max_epochs": 2, "validation_steps": 100, "learning_rate": 1e-4}
-    service = make_service(stores, "trials", tmp_path, training=quick)
-    panel = service.known(N_TRAINED)
-    snapshot = describe_snapshot(
-        stores.artifacts.put_snapshot(panel), panel, IngestFacts(n_rows=len(panel), n_refused=0)
-    )
-    plan = LaunchPlan.get_default_launch_plan(FlyteContextManager.current_context(), tuning)
-
-    best = cluster.execute(plan, "f0123456789abcdef002", config=service.problem, snapshot=snapshot, n_trials=2)
-
-    study = open_study(stores.database, "trials/f0123456789abcdef002")
-    assert len(study.trials) == 2
-    assert best == configure(service.problem, study.best_params)
 
 
 def test_a_failure_in_a_pod_is_told_in_a_sentence_with_its_execution(stores, cluster, tmp_path):

@@ -1,14 +1,10 @@
 """On a cluster all pods share the stores, which a person names; a laptop has its own."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
-from flytekit import FlyteContextManager
-from flytekit.core.context_manager import ExecutionState
 
 from loopcast.errors import StoreError
 from tasks.stores import open_stores
+from tests.flyte.pods import pod
 
 DATABASE_URL = "postgresql://loopcast@db.example.org/loopcast"
 ARTIFACTS_URL = "s3://bucket/loopcast"
@@ -19,15 +15,6 @@ def settings_of_nobody(monkeypatch):
     """No stores that the person who runs the tests has set."""
     for name in ("LOOPCAST_DATABASE_URL", "LOOPCAST_ARTIFACTS_URL"):
         monkeypatch.delenv(name, raising=False)
-
-
-@contextmanager
-def pod() -> Iterator[None]:
-    """What Flyte sets up in a pod before it calls a task."""
-    context = FlyteContextManager.current_context()
-    state = context.execution_state.with_params(mode=ExecutionState.Mode.TASK_EXECUTION)
-    with FlyteContextManager.with_context(context.with_execution_state(state)):
-        yield
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,17 @@ def test_a_version_without_a_profile_is_given_one_and_keeps_it(sound):
     assert read_profile(sound.stores.registry, sound.stores.artifacts, version, shorter).window_steps == 40
 
 
+def test_a_profile_that_cannot_be_read_any_more_is_made_anew(sound):
+    """A file that was damaged does not end the monitoring for good."""
+    registry, limits = sound.stores.registry, sound.problem.monitoring
+    version = registry.champion(sound.problem.name)
+    made = read_profile(registry, sound.stores.artifacts, version, limits)
+    registry.keep_text(version, name_profile(limits), made.model_dump_json()[:100])
+
+    assert read_profile(registry, sound.stores.artifacts, version, limits) == made
+    assert registry.read_text(version, name_profile(limits)) == made.model_dump_json()
+
+
 def test_in_shadow_the_predecessor_forecasts_what_it_would_have(sound):
     """Its sums are those of the forecasts that it stored when it was asked."""
     sound.promote(bias=0.5)
@@ -268,7 +279,7 @@ def test_weights_that_were_taken_back_are_not_promoted_by_a_mere_re_run(sound):
     assert registry.champion(problem).version == fourth
 
 
-def test_the_page_shows_what_was_decided_and_done(service):
+def test_the_page_shows_what_was_decided_and_done(service, tmp_path):
     """Decisions, triggers, cool-downs and alerts, in one list; the page of a day is one file."""
     service.promote(bias=-3.0)
     service.forecast(N_TRAINED + 1, LAST)
@@ -276,7 +287,7 @@ def test_the_page_shows_what_was_decided_and_done(service):
     judged = service.look()
     tell_day(service.stores, judged, "")
 
-    first, second = (write_day(service.stores, service.problem, judged) for _ in range(2))
+    first, second = (write_day(service.stores, service.problem, judged, tmp_path / "pages") for _ in range(2))
 
     assert first == second
     assert [each.name for each in first.parent.iterdir()] == [f"{judged.as_of:%Y-%m-%d}.html"]
