@@ -24,6 +24,7 @@ from app.queries.answered import AnswerQuery
 from app.queries.child import Ended, Interrupted, Moved, compute
 from loopcast.errors import StoreError
 from loopcast.settings import Settings
+from loopcast.stores.files import remove_left
 from loopcast.stores.queries import Queries
 from loopcast.stores.query import STOPPED, Query, QueryState
 
@@ -41,6 +42,9 @@ DELAYS_S: Final = (5, 25)
 """Before a query whose store was away is tried again."""
 SPREAD_S: Final = 0.5
 """In which a signal that goes to all processes of a machine, or of a terminal, has reached the worker too."""
+SCRATCH: Final = "loopcast-query-"
+SCRATCH_AGE_S: Final = 86_400.0
+"""Beyond the longest attempt, after which a scratch folder is taken for left: a machine may have slept meanwhile."""
 PARENT_GONE: Final = 255
 """Told by `multiprocessing` where what the process was split off from has ended, and the process with it."""
 ENDS: Final = {signal.SIGKILL: "by the system, as it does when memory runs out", signal.SIGTERM: "by somebody"}
@@ -183,9 +187,18 @@ class Attempts:
                 time.sleep(RETRY_S)
 
 
+def remove_scratch(timeout_s: float) -> None:
+    """Remove what workers of this machine made on the way before they were killed.
+
+    Args:
+        timeout_s: Longest that an attempt lasts, of any worker.
+    """
+    remove_left(Path(tempfile.gettempdir()), f"{SCRATCH}*", timeout_s + SCRATCH_AGE_S)
+
+
 def _open_scratch() -> "tempfile.TemporaryDirectory[str]":
     """A folder for what is made on the way; what a process still writes while it is ended shall not matter."""
-    return tempfile.TemporaryDirectory(prefix="loopcast-query-", ignore_cleanup_errors=True)
+    return tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True)
 
 
 def _receive(connection: Connection) -> Moved | Ended | Interrupted | None:

@@ -1,5 +1,6 @@
 """What answers are computed from: the champion with the newest history, and uploaded files, brought to this machine."""
 
+import hashlib
 import shutil
 import tempfile
 from functools import partial
@@ -71,7 +72,7 @@ def bring_upload(stores: Stores, query: Query, request: BulkForecastRequest) -> 
     """An upload of the query's owner as a file of this machine, which is deleted with the attempt.
 
     Raises:
-        DataRefusedError: The owner has no such upload.
+        DataRefusedError: The owner has no such upload, or what is kept of it is something else by now.
     """
     upload = stores.uploads.find(request.upload_id, query.owner)
     if upload is None:
@@ -79,6 +80,9 @@ def bring_upload(stores: Stores, query: Query, request: BulkForecastRequest) -> 
     path = Path(tempfile.mkdtemp()) / "upload.csv"
     with stores.uploads.open(upload) as source, path.open("wb") as target:
         shutil.copyfileobj(source, target)
+    with path.open("rb") as brought:
+        if hashlib.file_digest(brought, "sha256").hexdigest() != upload.sha256:
+            raise DataRefusedError(f"upload {upload.id}: found other bytes than were uploaded; upload the file again")
     return path
 
 

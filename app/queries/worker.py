@@ -18,7 +18,7 @@ from typing import Final
 
 from app.logs import configure_logs
 from app.queries.answered import AnswerQuery
-from app.queries.attempt import Attempts
+from app.queries.attempt import Attempts, remove_scratch
 from loopcast.errors import LoopcastError, StoreError
 from loopcast.settings import Settings, read_settings
 from loopcast.stores.job_queue import STALLED_S
@@ -123,7 +123,8 @@ async def keep_order(stores: Stores) -> None:
 
 
 def forget_old(stores: Stores, now_utc: datetime) -> None:
-    """Delete queries and uploads that are older than the settings keep them."""
+    """Delete queries and uploads that are older than the settings keep them, and what killed workers left here."""
+    remove_scratch(stores.settings.query_timeout_s)
     before_utc = now_utc - timedelta(days=stores.settings.query_retention_days)
     stores.queries.forget(before_utc, lambda query_id: stores.files.delete(f"queries/{query_id}"))
     stores.uploads.forget(before_utc)

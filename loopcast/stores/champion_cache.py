@@ -18,10 +18,13 @@ from pydantic import BaseModel, ValidationError
 
 from loopcast.evidence.record import RECORD
 from loopcast.settings import Settings
+from loopcast.stores.files import remove_left
 from loopcast.stores.model_versions import VersionRecord
 
 KEPT_VERSIONS: Final = 3
 """Versions of a problem whose files stay: a rollback finds its own, and a disk does not fill. Some 200 kB each."""
+LEFT_AFTER_S: Final = 3600.0
+"""Age at which a draft was left by a process that was killed: a fetch takes minutes at most."""
 CHAMPION_FILE: Final = "champion.json"
 FACTS_FILE: Final = "facts.json"
 FORECASTER: Final = "forecaster"
@@ -75,7 +78,7 @@ class ChampionCache:
         return [champion for champion in found if champion is not None]
 
     def remember(self, champion: RememberedChampion) -> None:
-        """Let this be served at the next start, and remove the files of versions long gone."""
+        """Let this be served at the next start, and remove versions long gone, and what killed processes left."""
         folder = self.folder / champion.problem
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / f".{CHAMPION_FILE}.{uuid4().hex}"
@@ -84,6 +87,7 @@ class ChampionCache:
         used = sorted(folder.glob(f"*/{FACTS_FILE}"), key=lambda each: each.stat().st_mtime, reverse=True)
         for old in used[KEPT_VERSIONS:]:
             shutil.rmtree(old.parent, ignore_errors=True)
+        remove_left(folder, ".*", LEFT_AFTER_S)
 
     def forget(self, problem: str) -> None:
         """Serve nothing for the problem after the next start, until the registry was asked."""

@@ -29,9 +29,17 @@ CONNECTION_DEFAULTS = {
     "keepalives_idle": "10",
     "tcp_user_timeout": "30000",
 }
-UNABLE = ("25006", "53", "58")
-"""How SQLSTATEs begin that tell of the server and not of what it was asked: it may only read, as a standby before it
-takes over; its disk or memory is full; its system failed."""
+UNABLE = {
+    "25006": "let it be written again, or lead LOOPCAST_DATABASE_URL to the server that may be",  # a standby
+    "40": "ask again",  # undone for the sake of another transaction
+    "42501": "give the user of LOOPCAST_DATABASE_URL its rights on the schema loopcast and its tables",
+    "53": "look at its disk, its memory and its number of connections",
+    "55P03": "ask again, or allow longer waits than its lock_timeout",
+    "57014": "ask again, or allow longer statements than its statement_timeout",
+    "58": "look at its log and its disk",
+    "XX": "look at its log and its disk",  # a page is damaged
+}
+"""How SQLSTATEs begin that tell of the server and not of what it was asked, and what to do."""
 Tenant = Literal["mlflow", "optuna", "evidently"]
 SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
@@ -70,7 +78,7 @@ class Database:
         """A connection in one transaction: committed at the end, undone if an exception leaves the block.
 
         Raises:
-            StoreError: The server cannot be reached, went away meanwhile, or can do nothing now.
+            StoreError: The server cannot be reached, went away meanwhile, or cannot do now what it is asked.
         """
         with self.lend_connection() as connection:
             try:
@@ -79,11 +87,12 @@ class Database:
             except psycopg.Error as exc:
                 if connection.broken:
                     raise StoreError(f"the database at {self.place} went away: {_one_line(exc)}; ask again") from exc
-                if (exc.sqlstate or "").startswith(UNABLE):
-                    raise StoreError(
-                        f"the database at {self.place} cannot do this now: {_one_line(exc)}; look at its disk, its "
-                        "memory, and whether it may be written"
-                    ) from exc
+                for begin, next_step in UNABLE.items():
+                    if (exc.sqlstate or "").startswith(begin):
+                        found = exc.diag.message_primary  # without the statement
+                        raise StoreError(
+                            f"the database at {self.place} cannot do this now: {found}; {next_step}"
+                        ) from exc
                 raise
 
     def lend_connection(self) -> AbstractContextManager[psycopg.Connection[TupleRow]]:

@@ -6,7 +6,10 @@ Which files there are, and whose they are, stands in the tables. Snapshots, whic
 import os
 import shutil
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -68,6 +71,22 @@ class FileStore:
                 f"{folder}/{key} cannot be read: {exc}; restore it from a backup, or check LOOPCAST_ARTIFACTS_URL"
             ) from exc
 
+    def list_names(self, folder: str, before_utc: datetime) -> list[str]:
+        """The names of the files in a folder that were written before a moment, also of what a process left half.
+
+        Raises:
+            StoreError: It cannot be listed.
+        """
+        files, root = self._place
+        try:
+            found = files.ls(f"{root}/{folder}", detail=True, refresh=True)
+            paths = [each["name"] for each in found if each["type"] == "file" and not each["name"].endswith("/")]
+            return [Path(path).name for path in paths if files.modified(path) < before_utc]
+        except FileNotFoundError:
+            return []
+        except store_errors() as exc:
+            raise StoreError(f"{root}/{folder} cannot be listed: {exc}; check the rights on it") from exc
+
     def delete(self, key: str) -> None:
         """Delete what is kept under a key and below it, if anything.
 
@@ -90,6 +109,22 @@ class FileStore:
         except (ValueError, ImportError) as exc:
             raise StoreError(f"LOOPCAST_ARTIFACTS_URL {self.root}: {exc}; needs a folder or an fsspec URL") from exc
         return files, path.rstrip("/")
+
+
+def remove_left(folder: Path, pattern: str, age_s: float) -> None:
+    """Remove what processes that were killed left in a folder of this machine, as far as this user may.
+
+    Args:
+        age_s: Of what nobody uses any more, since it was last changed.
+    """
+    for left in folder.glob(pattern):
+        with suppress(FileNotFoundError):  # another process was first
+            if left.stat().st_mtime > time.time() - age_s:
+                continue
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
 
 
 def store_errors() -> tuple[type[Exception], ...]:

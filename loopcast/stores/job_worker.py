@@ -69,9 +69,11 @@ class PatientConnector(PsycopgConnector):
             try:
                 return await ask(*given, **named)
             except ConnectorException as exc:
-                if self._is_stopping() or not isinstance(exc.__cause__, psycopg.OperationalError):
-                    raise  # what a worker that ends cannot write is left to others
+                if not isinstance(exc.__cause__, psycopg.OperationalError):
+                    raise
                 logger.debug("the queue's database is away: %s", exc.__cause__)
+                if self._is_stopping():  # what a worker that ends cannot write is left to others
+                    raise asyncio.CancelledError from exc  # the one error that procrastinate does not log
                 await asyncio.sleep(RETRY_S)
 
 

@@ -82,23 +82,27 @@ def begin_month(moment_utc: datetime, months_ago: int) -> datetime:
 
 
 def _forget_partition(database: Database, name: str, issued_before_utc: datetime) -> int:
+    with database.connect() as connection:
+        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(MAX_WAIT))
+        try:
+            return _drop_or_delete(connection, name, issued_before_utc)
+        except errors.LockNotAvailable as exc:
+            raise StoreError(
+                f"loopcast.{name} was in use for {MAX_WAIT}, needs a moment without a query to be dropped; "
+                "forget again when the long query has ended"
+            ) from exc
+
+
+def _drop_or_delete(connection: Connection[TupleRow], name: str, issued_before_utc: datetime) -> int:
     partition = sql.Identifier(name)
-    try:
-        with database.connect() as connection:
-            connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(MAX_WAIT))
-            lock(connection, DROP_LOCK)
-            if name in EDGES:
-                return connection.execute(DELETE.format(partition=partition), [issued_before_utc]).rowcount
-            if _ask(connection, IS_IN_USE.format(partition=partition), [issued_before_utc]):
-                return 0
-            n_forecasts = int(_ask(connection, COUNT.format(partition=partition)))
-            connection.execute(DROP.format(partition=partition))
-            return n_forecasts
-    except errors.LockNotAvailable as exc:
-        raise StoreError(
-            f"loopcast.{name} was in use for {MAX_WAIT}, needs a moment without a query to be dropped; "
-            "forget again when the long query has ended"
-        ) from exc
+    lock(connection, DROP_LOCK)
+    if name in EDGES:
+        return connection.execute(DELETE.format(partition=partition), [issued_before_utc]).rowcount
+    if _ask(connection, IS_IN_USE.format(partition=partition), [issued_before_utc]):
+        return 0
+    n_forecasts = int(_ask(connection, COUNT.format(partition=partition)))
+    connection.execute(DROP.format(partition=partition))
+    return n_forecasts
 
 
 def _start_of(year: int, month: int) -> sql.Literal:

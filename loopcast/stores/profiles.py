@@ -3,6 +3,7 @@
 It is made at the training and kept beside the model; for a version of before, when it is first asked for.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -23,14 +24,15 @@ PROFILE: Final = "profile"
 def read_profile(
     registry: "Registry", artifacts: ArtifactStore, version: "ModelVersion", limits: Monitoring
 ) -> Profile:
-    """The profile of a version, for the window of the limits; where there is none, or of another window, it is made.
+    """The profile of a version, for the window of the limits; where none can be read, it is made.
 
     Raises:
         StoreError: It has to be made, and the version's files or snapshot cannot be had.
     """
-    stored = registry.read_text(version, name_profile(limits))
-    if stored is not None:
-        return Profile.model_validate_json(stored)
+    with suppress(ValueError):  # it was damaged
+        stored = registry.read_text(version, name_profile(limits))
+        if stored is not None:
+            return Profile.model_validate_json(stored)
     with TemporaryDirectory(prefix="loopcast-profile-") as folder:
         model = open_served_model(registry.fetch(version, Path(folder)))
         profile = profile_model(model, artifacts.get_snapshot(version.snapshot_sha256), model.problem, limits)

@@ -196,10 +196,17 @@ class Registry:
         """A table that the version's training kept by `TrainingRun.log_frame`.
 
         Raises:
-            StoreError: There is none of this name.
+            StoreError: There is none of this name, or its bytes were changed.
         """
         with tempfile.TemporaryDirectory() as folder:
-            return pd.read_parquet(self._download(version, frame_path(name), Path(folder)))
+            path = self._download(version, frame_path(name), Path(folder))
+            try:
+                return pd.read_parquet(path, page_checksum_verification=True)
+            except (OSError, ValueError) as exc:  # pyarrow's own are among them
+                place = f"{version.problem} version {version.version}"
+                raise StoreError(
+                    f"{place}: {frame_path(name)} cannot be read: {exc}; restore it from a backup"
+                ) from exc
 
     def read_text(self, version: ModelVersion, name: str) -> str | None:
         """A text that was kept beside the version by `TrainingRun.log_text` or `keep_text`, None for none."""

@@ -122,7 +122,7 @@ class TrainingRun:
         """Keep a table for `Registry.read_frame`."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / Path(frame_path(name)).name
-            frame.to_parquet(path, index=False)
+            frame.to_parquet(path, index=False, write_page_checksum=True)
             self.client.log_artifact(self.run_id, str(path), str(Path(frame_path(name)).parent))
 
     def log_text(self, name: str, text: str) -> None:

@@ -41,6 +41,8 @@ SELECT_OWN: Final = f"SELECT {NAMES} FROM loopcast.uploads WHERE owner = %s ORDE
 SUM_OWN: Final = "SELECT coalesce(sum(n_bytes), 0) FROM loopcast.uploads WHERE owner = %s"
 DELETE: Final = "DELETE FROM loopcast.uploads WHERE id = %s AND owner = %s RETURNING id"
 FORGET: Final = "DELETE FROM loopcast.uploads WHERE uploaded_at_utc < %s RETURNING id"
+SELECT_IDS: Final = "SELECT id::text FROM loopcast.uploads"
+FOLDER: Final = "uploads"
 
 
 class Uploads(Protocol):
@@ -111,8 +113,14 @@ class UploadStore:
         return self._delete(DELETE, [upload_id, owner]) > 0
 
     def forget(self, before_utc: datetime) -> int:
-        """See `Uploads`."""
-        return self._delete(FORGET, [before_utc])
+        """See `Uploads`; also bytes to which no row came, because the process that was to write it was killed."""
+        n_forgotten = self._delete(FORGET, [before_utc])
+        left = set(self.files.list_names(FOLDER, before_utc))
+        with self.database.connect() as connection:
+            left -= {upload_id for (upload_id,) in connection.execute(SELECT_IDS)}
+        for name in left:
+            self.files.delete(f"{FOLDER}/{name}")
+        return n_forgotten
 
     def _delete(self, delete: str, given: list[object]) -> int:
         """Files go in the transaction of their rows, so that what cannot be deleted is found again."""
@@ -176,4 +184,4 @@ def check_space(n_kept: int, n_more: int, max_bytes: int) -> None:
 
 
 def _key(upload_id: UUID) -> str:
-    return f"uploads/{upload_id}"
+    return f"{FOLDER}/{upload_id}"

@@ -155,6 +155,24 @@ def test_a_query_goes_on_while_the_database_is_away(workers, postgres):
     assert workers.answer("quick").state is QueryState.DONE
 
 
+def test_a_worker_that_is_told_to_stop_while_the_database_is_away_stops_without_an_error(workers, postgres):
+    """It says once that it has; a query that it was at is taken from it when the database is back."""
+    query = workers.wait_until_runs(workers.submit("slow 1"))
+    postgres.stop()
+    log = workers.log.read_bytes()
+
+    for worker in workers.running:
+        worker.terminate()
+
+    assert [worker.wait(30) for worker in workers.running] == [0, 0]
+    told = [json.loads(line) for line in workers.log.read_bytes().removeprefix(log).splitlines()]
+    assert [line for line in told if line["level"] == "ERROR"] == []
+    assert [line["message"] for line in told].count("the worker has stopped") == 2
+    postgres.start()
+    workers.start()
+    assert workers.wait(query).state is QueryState.DONE
+
+
 def test_a_worker_starts_before_its_database(postgres, tmp_path):
     """And is there as soon as that is."""
     url = postgres.start()

@@ -1,5 +1,6 @@
 """Long queries answered from real stores: the champion, its newest history, uploads, and decisions about versions."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -81,7 +82,7 @@ def take_over(query: Query) -> Query:
 
 def upload(stores: Stores, owner: str, content: bytes) -> Upload:
     """A file that somebody uploaded."""
-    kept = Upload(owner=owner, n_bytes=len(content), sha256="5a" * 32)
+    kept = Upload(owner=owner, n_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
     stores.uploads.keep(kept, BytesIO(content), max_bytes=10**9)
     return kept
 
@@ -141,6 +142,15 @@ def test_an_upload_is_forecast_for_its_owner_alone(ask, stores, served):
     assert made["q_0.5"].between(90, 110).all()
     with pytest.raises(DataRefusedError, match=f"found no upload {theirs.id}; it may have been deleted"):
         ask(QueryKind.BULK_FORECAST, served, upload_id=str(theirs.id))
+
+
+def test_an_upload_whose_bytes_were_changed_is_not_forecast(ask, stores, served):
+    """Nobody is told what follows from numbers that are not theirs."""
+    mine = upload(stores, "id#ada", b"name,day,price\nX,2016-01-04,100\n")
+    stores.files.put(f"uploads/{mine.id}", BytesIO(b"name,day,price\nX,2016-01-04,900\n"))
+
+    with pytest.raises(DataRefusedError, match=f"^upload {mine.id}: found other bytes than were uploaded; upload the"):
+        ask(QueryKind.BULK_FORECAST, served, upload_id=str(mine.id))
 
 
 def test_a_damaged_version_on_this_disk_is_fetched_anew(ask, stores, served):

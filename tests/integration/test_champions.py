@@ -1,6 +1,7 @@
 """Following the registry: what is served is always whole, proven, and what the registry says, or what it said last."""
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -279,6 +280,20 @@ def test_the_cache_keeps_the_files_of_the_last_versions_only(stores, problem, fo
     wait_until(
         lambda: sorted(each.parent.name for each in tmp_path.glob("champions/*/*/facts.json")) == ["3", "4", "5"]
     )
+
+
+def test_the_cache_does_not_keep_what_a_killed_fetch_left(problem, follow, tmp_path):
+    """An hour later; what another process has just begun stays."""
+    follow().stop()
+    [folder] = tmp_path.glob("champions/*/")
+    left, begun = folder / ".draft-left", folder / ".draft-begun"
+    for draft in (left, begun):
+        (draft / "whole").mkdir(parents=True)
+    os.utime(left, (0, 0))
+
+    follow()
+
+    assert (left.exists(), begun.exists()) == (False, True)
 
 
 def test_workers_share_what_was_fetched(problem, follow):

@@ -115,16 +115,29 @@ def test_a_server_that_is_gone_at_the_end_of_a_transaction_is_told_as_one_that_i
         lose()
 
 
-def test_a_server_that_may_not_be_written_is_told_as_one_that_is_away(database):
-    """As after a failure, when what follows the server that failed only reads yet."""
+@pytest.mark.parametrize(
+    ("before", "asked", "sentence"),
+    [
+        ("SET TRANSACTION READ ONLY", "CREATE TABLE loopcast.nothing ()", "cannot .* in a read-only .*; let it be wri"),
+        ("SET LOCAL statement_timeout = 20", "SELECT pg_sleep(60)", "due to statement timeout; ask again, or allow"),
+        ("SET LOCAL lock_timeout = 20", "LOCK TABLE loopcast.alerts", "due to lock timeout; ask again, or allow"),
+        ("SET LOCAL ROLE pg_monitor", "SELECT * FROM loopcast.alerts", "denied for schema loopcast; give the user"),
+    ],
+    ids=["standby", "statement-timeout", "lock-timeout", "lost-right"],
+)
+def test_a_server_that_refuses_what_is_sound_is_told_as_one_that_is_away(database, before, asked, sentence):
+    """Whoever waits, answers 503 or tries again does that here too; the sentence is without the statement."""
 
-    def write() -> None:
-        with database.connect() as connection:
-            connection.execute("SET TRANSACTION READ ONLY")
-            connection.execute("CREATE TABLE loopcast.nothing ()")
+    def ask() -> None:
+        with database.connect() as holder, database.connect() as connection:
+            holder.execute("LOCK TABLE loopcast.alerts IN ACCESS SHARE MODE")
+            connection.execute(before)
+            connection.execute(asked)
 
-    with pytest.raises(StoreError, match=r"^the database at .* cannot do this now: .* read-only transaction; look"):
-        write()
+    with pytest.raises(StoreError, match=rf"^the database at .* cannot do this now: .*{sentence}.*$") as refusal:
+        ask()
+
+    assert "LINE 1" not in str(refusal.value)
 
 
 def test_a_lock_lets_one_in_at_a_time(database):

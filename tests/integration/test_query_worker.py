@@ -1,5 +1,6 @@
 """A worker lives on whatever a query does to the process that computes it."""
 
+import os
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -184,6 +185,29 @@ def test_what_is_old_is_forgotten_with_its_files(stores):
     assert stores.queries.find(new.id, OWNER) is not None
 
 
+def test_what_killed_workers_and_services_left_is_removed_when_it_is_old(stores, tmp_path, monkeypatch):
+    """Scratch folders that no attempt can still use, and bytes whose row was never written; never what has a row."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    upload = Upload(owner="left", n_bytes=1, sha256="a" * 64)
+    stores.uploads.keep(upload, BytesIO(b"a"), 10)
+    uploads, names = stores.settings.home_path / "artifacts" / "uploads", ("left", ".left.draft", "begun")
+    scratch = [tmp_path / f"loopcast-query-{name}" for name in ("old", "new")]
+    for name in names:
+        (uploads / name).write_bytes(b"a")
+    for folder in scratch:
+        (folder / "below").mkdir(parents=True)
+    long_ago_s = time.time() - 40 * 86_400
+    for old in (scratch[0], uploads / "left", uploads / ".left.draft", uploads / str(upload.id)):
+        os.utime(old, (long_ago_s, long_ago_s))
+
+    forget_old(stores, datetime.now(UTC))
+
+    assert [folder.exists() for folder in scratch] == [False, True]
+    assert [(uploads / name).exists() for name in names] == [False, False, True]
+    with stores.uploads.open(upload) as file:
+        assert file.read() == b"a"
+
+
 def test_files_of_a_bucket_are_kept_and_deleted_alike():
     """By any file system that fsspec knows."""
     files = FileStore("memory://queries-of-tests")
@@ -191,8 +215,12 @@ def test_files_of_a_bucket_are_kept_and_deleted_alike():
     files.put("queries/1/rows.csv", BytesIO(b"a"))
     with files.open("queries/1/rows.csv") as file:
         assert file.read() == b"a"
+    now_utc = datetime.now(UTC)
+    assert files.list_names("queries/1", now_utc + timedelta(minutes=1)) == ["rows.csv"]
+    assert files.list_names("queries/1", now_utc - timedelta(minutes=1)) == []
     files.delete("queries/1")
     files.delete("queries/1")
+    assert files.list_names("queries/1", now_utc) == []
 
     with pytest.raises(Exception, match=r"queries/1/rows.csv cannot be read: .*; restore it from a backup"):
         files.open("queries/1/rows.csv")

@@ -81,6 +81,25 @@ def test_files_and_tables_come_back_from_a_run(registry, run, problem, tmp_path)
         registry.read_frame(version, "gains")
 
 
+def spoil_values(kept: bytes) -> bytes:
+    """One bit of a table's values, in the middle of the first page."""
+    return kept[:500] + bytes([kept[500] ^ 1]) + kept[501:]
+
+
+@pytest.mark.parametrize("damage", [lambda kept: kept[: len(kept) // 2], spoil_values], ids=["cut", "flipped"])
+def test_a_table_whose_bytes_were_changed_is_refused(registry, run, problem, tmp_path, damage):
+    """A gate never reads losses that nobody measured."""
+    save_model(problem, tmp_path / "model")
+    run.log_frame("losses", pd.DataFrame({"pinball": PANEL["target"]}))
+    version = registry.register(run, tmp_path / "model", PANEL, TRAINED_UNTIL_UTC)
+    kept = Path(registry.client.download_artifacts(run.run_id, "frames/losses.parquet", str(tmp_path)))
+    kept.write_bytes(damage(kept.read_bytes()))
+    registry.client.log_artifact(run.run_id, str(kept), "frames")
+
+    with pytest.raises(StoreError, match=f"^{problem.name} version 1: frames/losses.parquet cannot be read: .*; resto"):
+        registry.read_frame(version, "losses")
+
+
 def test_the_system_is_measured_while_a_block_runs(registry, run):
     """Processor and memory of this machine are on the run, sample after sample."""
 
