@@ -19,6 +19,7 @@ from app.bodies import BodyLimits
 from app.border import ReadableAddress, SameOrigin, SecurityHeaders
 from app.documentation import DESCRIPTION, READING, DocumentedApp, refusals
 from app.errors import ForbiddenRefusal, install_handlers
+from app.heads import HeadAnswers
 from app.observation import Observation
 from app.pages.routes import add_pages
 from app.parts import ServiceParts
@@ -87,4 +88,5 @@ def create_app(parts: ServiceParts) -> FastAPI:
     app.add_middleware(Observation, metrics=parts.metrics)
     add_pages(app)
     app.add_middleware(SecurityHeaders, is_secure=(parts.settings.public_url or "").startswith("https:"))
+    app.add_middleware(HeadAnswers)
     return app

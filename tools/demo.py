@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 
-import yaml
-
 from loopcast.cli import app as loopcast
-from tools.children import end, end_like_ctrl_c, start
+from loopcast.config import Problem, load_problem
+from loopcast.evidence.formats import format_time, format_value
+from tools.children import describe_service, end, end_like_ctrl_c, start
 
 ROOT: Final = Path(__file__).parents[1]
 BIN: Final = Path(sys.executable).parent
@@ -41,17 +41,17 @@ def main() -> None:
 
     config = sys.argv[1]
     _run(loopcast, "loopcast", "check", config)
-    problem = str(yaml.safe_load(Path(config).read_text(encoding="utf-8"))["name"])
+    problem = load_problem(config)
     with _serve() as url:
         print(f"Training a champion of {config}: about a minute.", flush=True)
         _run(pyflyte, "pyflyte", "run", "workflows/training.py", "training", "--config", config)
-        place = f"{url}/api/v1/problems/{problem}"
+        place = f"{url}/api/v1/problems/{problem.name}"
         series_id = _wait_for(f"{place}/series")["series"][0]["series_id"]
         body = {"series": [{"series_id": series_id}], "quantiles": [float(level) for level in INTERVAL]}
         print(f"\nThe champion is in service at {url}. Forecasting {series_id} over HTTP:\n")
         print(f"  curl {place}/forecasts -H 'Content-Type: application/json' \\\n    -d '{json.dumps(body)}'\n")
         answer = _ask(f"{place}/forecasts", body)
-        _show_forecast(answer)
+        print(*tell_forecast(answer, problem), sep="\n")
         forecast_id = answer["forecasts"][0]["forecast_id"]
         lineage = _wait_for(f"{url}/api/v1/forecasts/{forecast_id}/lineage")
         print(f"\nIt is stored as {forecast_id}, which leads back to:\n")
@@ -59,12 +59,22 @@ def main() -> None:
             print(f"  {name:<16} {lineage[name]}")
     print("\nThe same again: `make serve`. Every series, into the table:")
     print(f"  pyflyte run workflows/forecasting.py forecasting --config {config}")
-    if problem == "google":
+    if problem.name == "google":
         print(
             "\nAutumn 2008, lived through by the same loop; in the worst week somebody puts a bad model into service:"
         )
         _run(pyflyte, "pyflyte", "run", "workflows/replay.py", "replay", "--config", config, *CRISIS)
         print("Six years, with five faults: `make replay`.")
+
+
+def tell_forecast(answer: dict[str, Any], problem: Problem) -> Iterator[str]:
+    """The lines of an answered forecast: a step each, by its date where the problem is at home, as everywhere."""
+    (forecast,) = answer["forecasts"]
+    yield f"  {forecast['series_id']} in {answer['unit']}, by version {answer['model_version']}:"
+    for row, target in enumerate(forecast["target_utc"]):
+        low, middle, high = (format_value(forecast["quantiles"][level][row]) for level in INTERVAL)
+        day = format_time(problem, datetime.fromisoformat(target))
+        yield f"  {day}  median {middle}, with 80 % between {low} and {high}"
 
 
 @contextmanager
@@ -74,7 +84,7 @@ def _serve() -> Iterator[str]:
     home.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     command = (BIN / "bentoml", "serve", "bento.service:Loopcast", "--host", "127.0.0.1", "--port", str(port))
-    environment = os.environ | {"LOOPCAST_CHAMPION_POLL_S": str(POLL_S)}
+    environment = describe_service() | {"LOOPCAST_CHAMPION_POLL_S": str(POLL_S)}
     with (home / "service.log").open("ab") as log:
         service = start(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
@@ -116,15 +126,6 @@ def _wait_for(url: str) -> Any:
             if time.monotonic() > until:
                 sys.exit(f"{url} does not answer: {exc}; look into service.log in the work folder")
         time.sleep(0.1)
-
-
-def _show_forecast(answer: dict[str, Any]) -> None:
-    (forecast,) = answer["forecasts"]
-    print(f"  {forecast['series_id']} in {answer['unit']}, by version {answer['model_version']}:")
-    for row, target in enumerate(forecast["target_utc"]):
-        low, middle, high = (forecast["quantiles"][level][row] for level in INTERVAL)
-        day = datetime.fromisoformat(target)
-        print(f"  {day:%Y-%m-%d %H:%M} UTC  median {middle:,.2f}, with 80 % between {low:,.2f} and {high:,.2f}")
 
 
 if __name__ == "__main__":

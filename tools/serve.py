@@ -3,8 +3,6 @@
 A worker that ends by itself is started again; when the service ends, so does the worker, and this.
 """
 
-import os
-import signal
 import sys
 import threading
 import time
@@ -12,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from tools.children import ENDING, end, start
+from tools.children import describe_service, end, on_ending, start
 
 SERVICE: Final = [str(Path(sys.executable).parent / "bentoml"), "serve", "bento.service:Loopcast"]
 WORKER: Final = [sys.executable, "-m", "app.queries.worker"]
@@ -29,9 +27,8 @@ def main() -> int:
     def stop(number: int, frame: FrameType | None) -> None:
         is_over.set()
 
-    for number in ENDING:
-        signal.signal(number, stop)
-    service = start([*SERVICE, *sys.argv[1:]], env={**os.environ, "BENTOML_DO_NOT_TRACK": "True"})
+    on_ending(stop)
+    service = start([*SERVICE, *sys.argv[1:]], env=describe_service())
     worker = Worker()
     while not is_over.wait(POLL_S) and service.poll() is None:
         worker.keep_alive()

@@ -119,17 +119,19 @@ class Edition:
 
 
 class Archive:
-    """All days of a replay."""
+    """All days of a replay, and the faults that begin in them; those that begin before or after are left out."""
 
     def __init__(self, raw: pd.DataFrame, problem: Problem, faults: Faults, start: date, end: date) -> None:
         self.problem, self.raw = problem, raw
-        self.faults = tuple(sorted(faults.faults, key=lambda fault: fault.begin))
         self.editions: dict[tuple[int, ...], Edition] = {}
         self.days = _trading_days(self.edition(()), problem, start, end)
         if not self.days:
             first, last = (f"{moment:%Y-%m-%d}" for moment in (start, end))
             raise ProblemError(f"{problem.name}: no step from {first} to {last}; name days that the source has")
         self.ends = [_end_of_day(day, problem) for day in self.days]
+        by_begin = sorted(faults.faults, key=lambda fault: fault.begin)
+        self.faults = tuple(fault for fault in by_begin if start <= fault.begin <= self.days[-1])
+        self.left_out = tuple(fault for fault in by_begin if fault not in self.faults)
 
     def edition(self, faults: tuple[int, ...]) -> Edition:
         """The source with these faults."""

@@ -98,6 +98,8 @@ def summarize_replay(outcome: Outcome) -> str:
         lines += [*align_columns(rows, n_left=len(HEADS) - 1), ""]
     for alarms in list_alarms(outcome):
         lines.append(f"Also told: {name_finding(alarms.finding)}, {', '.join(map(str, alarms.days))}")
+    for fault in outcome.left_out:
+        lines.append(f"Left out: {name_fault(fault)}, {fault.begin}, which is no day of this replay")
     skills = [["", "skill", "trainings"]]
     for policy in Policy:
         skill = format_percent(outcome.skill_ratio(policy), sign="+")

@@ -82,6 +82,8 @@ class Outcome(BaseModel):
     series_id: str
     """The series that is drawn."""
     faults: tuple[Fault, ...]
+    left_out: tuple[Fault, ...] = ()
+    """Asked for, but their first day is none of the replay's."""
     days: tuple[date, ...]
     happenings: tuple[Happening, ...]
     """In the arm of the loop."""

@@ -76,6 +76,7 @@ def run_replay(
         unit=problem.unit,
         series_id=loop.service.library.series_ids[0],
         faults=archive.faults,
+        left_out=archive.left_out,
         days=tuple(archive.days),
         happenings=tuple(loop.service.happenings),
         arms=tuple(_judge_arm(policy, service, views) for policy, service in arms.items()),

@@ -1,7 +1,7 @@
 """The model in service in one arm of a replay: what it is asked each day, and what befalls it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -74,14 +74,7 @@ class Service:
         self.tell(view, What.FAULT, describe_fault(fault), fault=number)
         if fault.kind is FaultKind.POISONED_MODEL:
             poisoned = distort(self.champion, fault, number, ALWAYS)
-            fresh = Version(
-                self.next_number(),
-                poisoned.candidate,
-                poisoned.answering,
-                None,
-                poisoned.trained_until,
-                poisoned.faults,
-            )
+            fresh = replace(poisoned, number=self.next_number(), losses=None)
             self.install(fresh, day)
             self.tell(view, What.PROMOTED_BY_HAND, f"Version {fresh.number} is put into service by hand", fault=number)
         elif fault.kind is FaultKind.BIASED_FORECASTS:

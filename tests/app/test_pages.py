@@ -329,6 +329,16 @@ def test_assets_are_kept_for_ever_at_an_address_that_changes_with_them(client):
     assert other.content == found.content == (FOLDER / "desk.css").read_bytes()
 
 
+@pytest.mark.parametrize("path", [read_assets()["desk.css"].address, "/forecast"], ids=["asset", "page"])
+def test_who_refuses_gzip_gets_none(browser, path):
+    """A weight of 0 is a refusal, also where the word stands there."""
+    refused = browser.get(path, headers={"Accept-Encoding": "gzip;q=0"})
+    taken = browser.get(path, headers={"Accept-Encoding": "gzip;q=0.1"})
+
+    assert "content-encoding" not in refused.headers
+    assert taken.headers["content-encoding"] == "gzip"
+
+
 def test_assets_need_no_sign_in(make_parts, tokens):
     """The page to sign in is made of them."""
     client = Client(create_app(make_parts(tokens=tokens)))

@@ -104,7 +104,7 @@ def test_a_bias_is_found_in_time(bias, median_days):
 
 @pytest.mark.slow
 def test_an_equally_good_champion_is_seldom_rolled_back():
-    """Asked each day of a year, it is called worse in at most one year of twelve."""
+    """Asked every other day of a year, it is called worse in at most one year of twelve."""
     n_worse = 0
     for seed in range(24):
         rng = np.random.default_rng(seed)
@@ -118,7 +118,7 @@ def test_an_equally_good_champion_is_seldom_rolled_back():
                 LIMITS,
                 horizon_days=PROBLEM.horizon,
             ).is_worse
-            for day in days[5:]
+            for day in days[5::2]
         )
 
     assert n_worse <= 2
