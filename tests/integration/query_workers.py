@@ -33,16 +33,20 @@ class Workers:
     running: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """One more, once it is alive."""
-        n_before = self.stores.queries.count_workers()
+        """One more, once it is ready; how many are counted says little while others are taken for dead."""
+        n_before = self.count_ready()
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", WORKER], env=self.environment, cwd=ROOT, stderr=log, start_new_session=True
             )
         self.running.append(process)
-        wait_for(lambda: process.poll() is not None or self.stores.queries.count_workers() > n_before)
+        wait_for(lambda: process.poll() is not None or self.count_ready() > n_before)
         assert process.poll() is None, self.log.read_text(encoding="utf-8")
         return process
+
+    def count_ready(self) -> int:
+        """Times that one has said that it is."""
+        return self.log.read_text(encoding="utf-8").count("the worker is ready") if self.log.exists() else 0
 
     def submit(self, what: str) -> Query:
         """A query that is answered as its series is called."""
