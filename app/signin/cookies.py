@@ -1,6 +1,7 @@
 """The cookies of a browser: its session, and each sign-in that is under way in one of its windows."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ from starlette.types import Scope
 ATTEMPT: Final = "loopcast-sign-in-"
 """Before the name of a sign-in's cookie."""
 DIGEST_CHARACTERS: Final = 8
+DIGEST: Final = re.compile(rf"[0-9a-f]{{{DIGEST_CHARACTERS}}}")
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,5 @@ def name_attempt(state: str, is_secure: bool) -> Cookie:
 def list_attempts(scope: Scope, is_secure: bool) -> list[Cookie]:
     """The cookies of sign-ins that a request has with it."""
     prefix = Cookie(ATTEMPT, is_secure).full_name
-    return [
-        Cookie(ATTEMPT + name.removeprefix(prefix), is_secure)
-        for name in read_cookies(scope)
-        if name.startswith(prefix)
-    ]
+    found = (name.removeprefix(prefix) for name in read_cookies(scope) if name.startswith(prefix))
+    return [Cookie(ATTEMPT + digest, is_secure) for digest in found if DIGEST.fullmatch(digest)]

@@ -399,6 +399,14 @@ def test_two_windows_sign_in_at_once(browser):
     assert not attempts_of(browser)
 
 
+def test_cookies_that_only_look_like_sign_ins_are_left_alone(browser):
+    """However many of them there are, and whatever they are called."""
+    for k in range(MAX_ATTEMPTS):
+        browser.keep(f"loopcast-sign-in-(planted {k})", "x")
+
+    assert browser.sign_in("/models").headers["location"] == "/models"
+
+
 def test_a_browser_keeps_no_more_sign_ins_than_a_proxy_lets_through(browser):
     """Each is a cookie that goes with every request; those that nobody comes back from make room."""
     for _ in range(MAX_ATTEMPTS):
