@@ -5,6 +5,7 @@ The view `loopcast.forecast_steps` joins forecasts with it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -39,6 +40,12 @@ CORRECT = """
     UPDATE loopcast.actuals known SET actual = after FROM changed_actuals changed
     WHERE known.problem = %s AND known.series_id = changed.series_id
     AND known.timestamp_utc = changed.timestamp_utc AND before IS NOT NULL
+"""
+SELECT = """
+    SELECT series_id, timestamp_utc, actual, first_known_at_utc FROM loopcast.actuals
+    WHERE problem = %s AND timestamp_utc >= coalesce(%s::timestamptz, '-infinity')
+    AND timestamp_utc <= coalesce(%s::timestamptz, 'infinity')
+    ORDER BY series_id, timestamp_utc
 """
 
 
@@ -77,6 +84,19 @@ class ActualStore:
             n_corrected = connection.execute(KEEP_CORRECTED, [problem]).rowcount
             connection.execute(CORRECT, [problem])
         return ActualsChange(n_new, n_corrected, len(steps) - n_new - n_corrected)
+
+    def read(self, problem: str, since_utc: datetime | None = None, until_utc: datetime | None = None) -> pd.DataFrame:
+        """The actuals of a problem by series and time: series_id, timestamp_utc, actual, first_known_at_utc.
+
+        Args:
+            since_utc, until_utc: First and last step; default: all.
+        """
+        with self.database.connect() as connection:
+            found = connection.execute(SELECT, [problem, since_utc, until_utc]).fetchall()
+        frame = pd.DataFrame(found, columns=["series_id", "timestamp_utc", "actual", "first_known_at_utc"])
+        for name in ("timestamp_utc", "first_known_at_utc"):
+            frame[name] = pd.to_datetime(frame[name], utc=True).astype("datetime64[us, UTC]")
+        return frame.astype({"series_id": str, "actual": float})
 
 
 def _encode(steps: pd.DataFrame) -> Iterator[bytes]:
