@@ -55,7 +55,7 @@ TARGETS: Final = (
 def main() -> None:
     """Write a month, monitor its last day, compare with Evidently, and write the figures."""
     service = Service(N_FORECASTS)
-    with tempfile.TemporaryDirectory(prefix="lc-", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="lc-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         profile = service.profile()
         profile_file = home / "profile.json"
