@@ -34,12 +34,12 @@ def main() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
 
-    from neuralforecast import NeuralForecast  # type: ignore[import-not-found]
-    from neuralforecast.losses.pytorch import MQLoss  # type: ignore[import-not-found]
-    from neuralforecast.models import LSTM  # type: ignore[import-not-found]
-    from pytorch_lightning import Callback  # type: ignore[import-not-found]
+    from neuralforecast import NeuralForecast
+    from neuralforecast.losses.pytorch import MQLoss
+    from neuralforecast.models import LSTM
+    from pytorch_lightning import Callback
 
-    class Clock(Callback):  # type: ignore[misc]  # untyped in the project's environment
+    class Clock(Callback):
         """Notes when each step ended, in seconds of the processor."""
 
         ends_s: list[float] = []

@@ -6,7 +6,6 @@ import once.
 """
 
 import json
-import os
 import socket
 import sys
 import time
@@ -21,6 +20,7 @@ from urllib.error import HTTPError, URLError
 from loopcast.cli import app as loopcast
 from loopcast.config import Problem, load_problem
 from loopcast.evidence.formats import format_time, format_value
+from loopcast.settings import read_settings
 from tools.children import describe_service, end, end_like_ctrl_c, start
 
 ROOT: Final = Path(__file__).parents[1]
@@ -80,7 +80,7 @@ def tell_forecast(answer: dict[str, Any], problem: Problem) -> Iterator[str]:
 @contextmanager
 def _serve() -> Iterator[str]:
     """Address of a service that runs while the block does."""
-    home = Path(os.environ.get("LOOPCAST_HOME", ".loopcast"))
+    home = read_settings().home_path
     home.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     command = (BIN / "bentoml", "serve", "bento.service:Loopcast", "--host", "127.0.0.1", "--port", str(port))

@@ -10,6 +10,7 @@ import pytest
 from loopcast.config import Problem, Source
 from loopcast.errors import LoopcastError, StoreError
 from loopcast.forecasts import ForecastSource
+from loopcast.stores.actuals import ActualStore
 from loopcast.stores.conditions import AlertState
 from loopcast.stores.forecasts import ForecastStore
 from loopcast.stores.opened import Stores
@@ -64,13 +65,6 @@ def read_origins(stores: Stores, problem: Problem) -> list[tuple[str, datetime, 
     stored = ForecastStore(stores.database).read(problem.name, limit=1000)
     assert {each.source for each in stored} == {ForecastSource.BATCH}
     return [(each.series_id, each.origin_utc, each.model_version) for each in stored]
-
-
-def read_actuals(stores: Stores, problem: Problem) -> list[float]:
-    """What is known to have come true, in no order."""
-    with stores.database.connect() as connection:
-        found = connection.execute("SELECT actual FROM loopcast.actuals WHERE problem = %s", [problem.name])
-        return [actual for (actual,) in found]
 
 
 def read_alerts(stores: Stores, problem: Problem) -> dict[str, AlertState]:
@@ -139,7 +133,7 @@ def test_a_corrected_value_is_an_actual_anew(stores, problem, register):
     outcome = forecasting(config=problem)
 
     assert (outcome.n_actuals_new, outcome.n_actuals_corrected) == (0, 1)
-    assert corrected.loc[100, "target"] in read_actuals(stores, problem)
+    assert corrected.loc[100, "target"] in set(ActualStore(stores.database).read(problem.name)["actual"])
 
 
 def test_a_backfill_forecasts_each_step_of_its_days_once(stores, problem, register):
@@ -167,7 +161,7 @@ def test_without_a_champion_the_run_says_how_to_get_one(stores, problem):
     with pytest.raises(StoreError, match="has no champion, needs one to forecast; train one"):
         forecasting(config=problem)
 
-    assert len(read_actuals(stores, problem)) == len(PANEL)
+    assert len(ActualStore(stores.database).read(problem.name)) == len(PANEL)
 
 
 def test_a_backfill_by_a_version_that_is_not_there_names_those_that_are(stores, problem, register):

@@ -7,6 +7,7 @@ import pytest
 from loopcast.errors import ProblemError
 from loopcast.replay.faults import Faults
 from loopcast.sections.data import Source
+from loopcast.stores.conditions import AlertState
 from loopcast.stores.opened import Stores
 from tests.panels import make_panel, make_panel_problem
 from workflows.replay import replay
@@ -42,7 +43,13 @@ def test_a_replay_is_told_and_drawn_and_leaves_the_stores_alone(stores: Stores, 
     assert stores.decisions.history(problem.name) == []
 
 
-def test_a_date_that_is_none_is_refused(stores: Stores, problem):
-    """With what was found and what is needed."""
+def test_a_replay_that_fails_is_told_until_one_succeeds(stores: Stores, problem):
+    """A date that is none is refused with what was found and what is needed; the next replay ends the alert."""
     with pytest.raises(ProblemError, match="found `autumn`, needs a date such as 2008-09-15"):
         replay(config=problem, start="autumn", end="2016-11-30")
+    [failed] = stores.alerts.history(problem.name)
+
+    replay(config=problem, start="2016-10-17", end="2016-11-30")
+
+    [over] = stores.alerts.history(problem.name)
+    assert (failed.alert.state, over.alert.state) == (AlertState.RAISED, AlertState.RECOVERED)

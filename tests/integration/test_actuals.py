@@ -35,19 +35,13 @@ def make_steps(*targets: float, series: str = "GOOG", first: int = 0, is_filled:
     )
 
 
-def read_actuals(actuals: ActualStore, problem: str) -> list[tuple[str, datetime, float, datetime]]:
-    """Series, step, value and the moment at which it was first known, in order."""
-    with actuals.database.connect() as connection:
-        return connection.execute(
-            "SELECT series_id, timestamp_utc, actual, first_known_at_utc FROM loopcast.actuals "
-            "WHERE problem = %s ORDER BY series_id, timestamp_utc",
-            [problem],
-        ).fetchall()
-
-
-def values_of(actuals: ActualStore, problem: str) -> dict[tuple[str, str], float]:
+def values_of(actuals: ActualStore, problem: str, *span: datetime) -> dict[tuple[str, str], float]:
     """What is known, by series and day."""
-    return {(series_id, f"{day:%m-%d}"): value for series_id, day, value, _ in read_actuals(actuals, problem)}
+    found = actuals.read(problem, *span)
+    return {
+        (series_id, f"{day:%m-%d}"): value
+        for series_id, day, value in zip(found["series_id"], found["timestamp_utc"], found["actual"], strict=True)
+    }
 
 
 def corrections_of(actuals: ActualStore, problem: str) -> list[tuple[str, datetime, float, float]]:
@@ -74,25 +68,25 @@ def test_recording_again_changes_nothing(actuals, name):
     """A task that is tried again leaves the same state, and the moment at which a value was first known."""
     panel = make_steps(1.0, 2.0, 3.0)
     actuals.record(name, panel)
-    before = read_actuals(actuals, name)
+    before = actuals.read(name)
 
     assert actuals.record(name, panel) == ActualsChange(n_new=0, n_corrected=0, n_unchanged=3)
 
-    assert read_actuals(actuals, name) == before
+    pd.testing.assert_frame_equal(actuals.read(name), before)
     assert corrections_of(actuals, name) == []
 
 
 def test_late_and_corrected_values_take_their_place(actuals, name):
     """The value of before is kept, with the moment; what the source no longer has stays."""
     actuals.record(name, make_steps(1.0, 2.0, 3.0))
-    before = read_actuals(actuals, name)
+    first_known = actuals.read(name).set_index("timestamp_utc")["first_known_at_utc"]
 
     change = actuals.record(name, make_steps(2.5, 3.0, 4.0, first=1))
 
     assert change == ActualsChange(n_new=1, n_corrected=1, n_unchanged=1)
     assert list(values_of(actuals, name).values()) == [1.0, 2.5, 3.0, 4.0]
     assert corrections_of(actuals, name) == [("GOOG", DAYS[1].to_pydatetime(), 2.0, 2.5)]
-    assert [each[3] for each in read_actuals(actuals, name)[:3]] == [each[3] for each in before]
+    assert actuals.read(name).set_index("timestamp_utc")["first_known_at_utc"].iloc[:3].equals(first_known)
 
     actuals.record(name, make_steps(2.0, first=1))
     assert [each[2:] for each in corrections_of(actuals, name)] == [(2.0, 2.5), (2.5, 2.0)]
@@ -106,10 +100,23 @@ def test_of_several_rows_for_one_step_the_last_counts(actuals, name):
     assert list(values_of(actuals, name).values()) == [6.0, 2.0]
 
 
+def test_a_span_is_read_with_both_its_ends(actuals, name):
+    """First and last step belong to it."""
+    actuals.record(name, make_steps(1.0, 2.0, 3.0, 4.0))
+
+    assert list(values_of(actuals, name, DAYS[1], DAYS[2]).values()) == [2.0, 3.0]
+    assert list(values_of(actuals, name, DAYS[3]).values()) == [4.0]
+
+
 def test_nothing_is_recorded_of_an_empty_panel(actuals, name):
-    """And nothing fails."""
+    """And what is read of nothing has its columns."""
     assert actuals.record(name, make_steps()) == ActualsChange(0, 0, 0)
-    assert read_actuals(actuals, name) == []
+
+    found = actuals.read(name)
+    assert found.dtypes.astype(str).to_dict() == {
+        "series_id": "object", "timestamp_utc": "datetime64[us, UTC]", "actual": "float64",
+        "first_known_at_utc": "datetime64[us, UTC]",
+    }  # fmt: skip
 
 
 def test_two_that_record_at_once_count_each_step_once(actuals, name):
